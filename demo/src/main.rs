@@ -1,0 +1,3 @@
+//! A small web application with sessions.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! One contract for session stores, and the session lifecycle written once above them.

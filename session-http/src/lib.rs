@@ -1,0 +1,1 @@
+//! Sessions over HTTP: cookies, headers and one framework-neutral request/response step.

@@ -1,0 +1,1 @@
+//! An in-process session store that never drops a live session silently.
