@@ -1,0 +1,197 @@
+//! The record: what a store keeps of a session, in one packed buffer.
+
+mod apply;
+mod draft;
+mod entries;
+mod header;
+mod layout;
+mod secrets;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use self::apply::Refusal;
+pub use self::draft::NewRecord;
+pub use self::header::{Header, Owner};
+pub use self::layout::{Corrupt, Stamps};
+pub use self::secrets::{OVERLAP, REMEMBERED, SecretVerdict, Slot, Standing, UNPRESENTED_GRACE};
+
+use self::entries::Entries;
+use self::layout::at;
+use crate::change::Revision;
+use crate::id::SessionId;
+use crate::time::Timestamp;
+use crate::token::SecretHash;
+
+/// What a store keeps of a session: times, limits, subject, secret hashes, entries, revision.
+///
+/// One immutable, packed, versioned buffer that is cheap to clone: memory holds it, Redis stores it,
+/// a cluster sends it, and Postgres keeps its [`Header`] as columns and its entries as one `bytea`.
+/// A record never changes; [`Record::apply`] makes the next one.
+///
+/// `Debug` shows the names of its entries, never a value or a hash.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record(Arc<[u8]>);
+
+impl Record {
+    /// Takes a stored buffer, after a check that it is whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`] if it is of another version, cut short, or contradicts itself.
+    pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Result<Self, Corrupt> {
+        let record = Self(bytes.into());
+        Header::read(&record.0)?;
+        Entries::checked(record.entries_block())?;
+        Ok(record)
+    }
+
+    /// Puts a record together from its header and the bytes of [`Record::entries_block`].
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`] if the entries are not whole.
+    pub fn from_parts(header: &Header, entries_block: &[u8]) -> Result<Self, Corrupt> {
+        Entries::checked(entries_block)?;
+        Ok(Self(header.followed_by(entries_block)))
+    }
+
+    pub(crate) fn build(header: &Header, entries: &[(&str, &str)]) -> Self {
+        let mut bytes = header.to_bytes(entries::packed_len(entries));
+        entries::pack_into(&mut bytes, entries);
+        Self(bytes.into())
+    }
+
+    /// The packed buffer, as [`Record::from_bytes`] takes it. Integers in it are big-endian.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The packed entries: the part of the buffer after the header.
+    #[must_use]
+    pub fn entries_block(&self) -> &[u8] {
+        self.0
+            .get(layout::entries_at(&self.0)..)
+            .unwrap_or_default()
+    }
+
+    /// The header, unpacked.
+    #[must_use]
+    pub fn header(&self) -> Header {
+        // A `Record` is only made from a checked buffer.
+        Header::read(&self.0).unwrap_or_default()
+    }
+
+    /// The revision that the last change but a pure touch gave the record.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        Revision::from_u64(layout::u64_at(&self.0, at::REVISION))
+    }
+
+    /// When the session was created; for a signed-in session, when its subject was authenticated.
+    #[must_use]
+    pub fn created_at(&self) -> Timestamp {
+        layout::instant_at(&self.0, at::CREATED)
+    }
+
+    /// When the session was last used, to within the touch interval.
+    #[must_use]
+    pub fn last_seen_at(&self) -> Timestamp {
+        layout::instant_at(&self.0, at::LAST_SEEN)
+    }
+
+    /// The absolute deadline.
+    #[must_use]
+    pub fn deadline(&self) -> Timestamp {
+        layout::instant_at(&self.0, at::DEADLINE)
+    }
+
+    /// When the subject was authenticated: the creation of a session that has one. Nothing about
+    /// authentication ever changes on an id.
+    #[must_use]
+    pub fn authenticated_at(&self) -> Option<Timestamp> {
+        layout::has_owner(&self.0).then(|| self.created_at())
+    }
+
+    /// When the session expires unless it is used again: the earlier of the absolute deadline and
+    /// the idle timeout after its last use.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        let idle = layout::duration_at(&self.0, at::IDLE);
+        idle.map_or(self.deadline(), |idle| {
+            self.deadline().min(self.last_seen_at() + idle)
+        })
+    }
+
+    /// Whether the session lives at `now`. At the very millisecond of its expiry it does not.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        now < self.expires_at()
+    }
+
+    /// Whom the session belongs to, as text; nobody if it is anonymous.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        layout::subject(&self.0)
+    }
+
+    /// The session that this one replaces, until its end is confirmed.
+    #[must_use]
+    pub fn predecessor(&self) -> Option<SessionId> {
+        layout::predecessor(&self.0)
+    }
+
+    /// The secrets of the session, in the order of their issue: at most four.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
+        layout::slots(&self.0)
+    }
+
+    /// What a presented secret is to this session at `now`.
+    #[must_use]
+    pub fn judge(&self, secret: &SecretHash, now: Timestamp) -> SecretVerdict {
+        secrets::judge(self.slots(), secret, now)
+    }
+
+    /// Whether any secret of the session was ever presented. A signed-in session of which none was is
+    /// the first to make room for another.
+    #[must_use]
+    pub fn was_presented(&self) -> bool {
+        self.slots()
+            .any(|slot| slot.standing != Standing::Unpresented)
+    }
+
+    /// The JSON text of one entry.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        Entries::new(self.entries_block()).get(name)
+    }
+
+    /// All entries, names and JSON texts, in the order of their names.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &str)> + '_ {
+        Entries::new(self.entries_block()).iter()
+    }
+
+    /// Moves the instants named by `stamps` by `delta` milliseconds: what a store does to its copy when
+    /// a server stamped the record with a clock that is `delta` ahead of the one assumed.
+    #[must_use]
+    pub fn shifted(&self, stamps: Stamps, delta: i64) -> Self {
+        let mut bytes = self.0.to_vec();
+        for offset in stamps.offsets() {
+            layout::shift(&mut bytes, offset, delta);
+        }
+        Self(bytes.into())
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("header", &self.header())
+            .field(
+                "entries",
+                &self.entries().map(|(name, _)| name).collect::<Vec<_>>(),
+            )
+            .finish()
+    }
+}
