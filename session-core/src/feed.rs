@@ -12,6 +12,9 @@ pub enum FeedItem {
     Ended(SessionId),
     /// The session was given a secret, or one was presented for the first time.
     Renewed(SessionId),
+    /// The session reached a timeout, and the store removed what was left of it. Told once, by the server
+    /// that removed it.
+    Expired(SessionId),
     /// The session changed in another way. Only of stores that say so.
     Changed(SessionId),
     /// Items before this one may be missing: whoever keeps copies must drop them.

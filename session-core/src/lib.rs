@@ -5,6 +5,7 @@ mod change;
 mod error;
 mod feed;
 mod id;
+mod lifecycle;
 mod limits;
 mod name;
 mod random;
@@ -20,6 +21,11 @@ pub use change::{Change, Renewal, Revision};
 pub use error::{Applied, ErrorKind, StoreError};
 pub use feed::{Feed, FeedItem, FeedSource};
 pub use id::{InvalidSessionId, SessionId, Shard, Sharding};
+pub use lifecycle::{
+    Commit, CommitOutcome, CookieAction, CorruptPolicy, Device, EndCause, Event, EventKind,
+    HandlerOutcome, Keep, Key, MAX_PRESENTED, Named, Observer, Presented, ReusePolicy, Session,
+    SessionError, Sessions, SessionsBuilder, SignIn, Verdict,
+};
 pub use limits::{Bounds, LimitPolicy, SignInLimit, Size, Timeouts, TooLarge};
 pub use name::{EntryName, InvalidName, MAX_NAME_BYTES, RESERVED_PREFIX, Subject};
 pub use record::{

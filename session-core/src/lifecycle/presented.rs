@@ -1,0 +1,236 @@
+//! What a request presents, and the verdict on it.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::error::SessionError;
+use super::event::{EndCause, EventKind};
+use super::sessions::{CorruptPolicy, ReusePolicy, Sessions};
+use super::state::Live;
+use crate::error::{ErrorKind, StoreError};
+use crate::record::{REMEMBERED, SecretVerdict};
+use crate::store::{Freshness, Loaded};
+use crate::time::Timestamp;
+use crate::token::{SecretHash, SessionToken};
+
+/// How many well-formed tokens of one request are tried.
+pub const MAX_PRESENTED: usize = 8;
+
+/// What a request brings: the texts of its tokens, decoded, and whether it is a prefetch.
+///
+/// ```
+/// use session_core::{Presented, TokenFormat};
+///
+/// let presented = Presented::read(&TokenFormat::default(), [b"hostile".as_slice()]);
+/// assert!(presented.is_malformed());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Presented {
+    pub(super) tokens: Vec<SessionToken>,
+    pub(super) malformed: bool,
+    pub(super) prefetch: bool,
+}
+
+impl Presented {
+    /// A request that presents nothing.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// Decodes the texts that a request presents, the first [`MAX_PRESENTED`] well-formed ones; the
+    /// others never reach a store.
+    #[must_use]
+    pub fn read<'a>(format: &TokenFormat, texts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut presented = Self::default();
+        for text in texts {
+            match format.decode(text) {
+                Some(token) if presented.tokens.len() < MAX_PRESENTED => {
+                    presented.tokens.push(token);
+                }
+                Some(_) => {}
+                None => presented.malformed = true,
+            }
+        }
+        presented
+    }
+
+    /// Says that the request is a prefetch: its answer may be thrown away, so it renews nothing.
+    #[must_use]
+    pub fn as_prefetch(self, prefetch: bool) -> Self {
+        Self { prefetch, ..self }
+    }
+
+    /// Whether a text was presented that is no token.
+    #[must_use]
+    pub const fn is_malformed(&self) -> bool {
+        self.malformed
+    }
+
+    /// Whether nothing was presented at all.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.tokens.is_empty() && !self.malformed
+    }
+}
+
+use crate::token::TokenFormat;
+
+/// What a presented token is worth. The fourth verdict, that the store is out of reach, is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Nothing was presented.
+    None,
+    /// A live session accepts it.
+    Accepted,
+    /// No session accepts it: malformed, forged, absent, ended, expired, or an old secret.
+    Unknown,
+    /// It stopped being accepted less than a minute ago: the client holds, or is about to receive, a
+    /// newer cookie.
+    Superseded,
+}
+
+/// What one token turned out to be.
+enum Found {
+    Accepted(Live),
+    Superseded(crate::id::SessionId),
+    Reused(crate::id::SessionId, Option<String>),
+    Unknown,
+    Failed(StoreError),
+}
+
+/// What all tokens of a request turned out to be.
+pub(super) enum Opened {
+    Nothing,
+    Unknown,
+    Superseded,
+    Live(Live),
+}
+
+impl Sessions {
+    /// Judges all tokens of a request, by the instant at which it arrived: a secret that was acceptable
+    /// then stays so for the request.
+    pub(super) async fn judge(
+        &self,
+        presented: &Presented,
+        arrived_at: Timestamp,
+    ) -> Result<Opened, SessionError> {
+        if presented.is_empty() {
+            return Ok(Opened::Nothing);
+        }
+        let tokens = presented.tokens.iter();
+        let found = match presented.tokens.as_slice() {
+            [token] => vec![self.find(token, arrived_at).await],
+            _ => join_all(tokens.map(|token| self.find(token, arrived_at))).await,
+        };
+        let (mut accepted, mut superseded, mut failed) = (None::<Live>, None, None);
+        for found in found {
+            match found {
+                Found::Accepted(live) => accepted = Some(self.latest(accepted, live)),
+                Found::Superseded(id) => superseded = Some(id),
+                Found::Failed(error) => failed = Some(error),
+                Found::Reused(id, subject) => self.reused(id, subject.as_deref()).await?,
+                Found::Unknown => {}
+            }
+        }
+        if let Some(live) = accepted {
+            return Ok(Opened::Live(live));
+        }
+        if let Some(error) = failed {
+            return Err(SessionError::Store(Arc::new(error)));
+        }
+        if let Some(id) = superseded {
+            self.tell(EventKind::SupersededToken, Some(id), None);
+            return Ok(Opened::Superseded);
+        }
+        self.tell(EventKind::UnknownToken, None, None);
+        Ok(Opened::Unknown)
+    }
+
+    async fn find(&self, token: &SessionToken, arrived_at: Timestamp) -> Found {
+        let secret = token.secret.hash();
+        match self
+            .find_in(token, secret, arrived_at, Freshness::Any)
+            .await
+        {
+            // Only the source may say no.
+            Found::Superseded(_) | Found::Reused(..) | Found::Unknown => {
+                self.find_in(token, secret, arrived_at, Freshness::Source)
+                    .await
+            }
+            found => found,
+        }
+    }
+
+    async fn find_in(
+        &self,
+        token: &SessionToken,
+        secret: SecretHash,
+        arrived_at: Timestamp,
+        freshness: Freshness,
+    ) -> Found {
+        match self.shared.store.load(token.id, freshness).await {
+            Ok(Loaded::Live(record)) => match record.judge(&secret, arrived_at) {
+                SecretVerdict::Accepted(standing) => Found::Accepted(Live {
+                    id: token.id,
+                    record,
+                    secret,
+                    presented: Some(standing),
+                }),
+                SecretVerdict::Superseded => Found::Superseded(token.id),
+                SecretVerdict::Outdated => {
+                    Found::Reused(token.id, record.subject().map(str::to_owned))
+                }
+                SecretVerdict::Unknown => Found::Unknown,
+            },
+            Ok(Loaded::Ended(ended))
+                if ended.secrets.contains(&secret) && arrived_at < ended.at + REMEMBERED =>
+            {
+                Found::Superseded(token.id)
+            }
+            Ok(Loaded::Ended(_) | Loaded::Absent) => Found::Unknown,
+            Err(error)
+                if error.kind() == ErrorKind::Corrupt
+                    && self.shared.on_corrupt == CorruptPolicy::StartAnew =>
+            {
+                Found::Unknown
+            }
+            Err(error) => Found::Failed(error),
+        }
+    }
+
+    /// Of two sessions the one that was signed in later; an anonymous one only if both are.
+    fn latest(&self, before: Option<Live>, next: Live) -> Live {
+        let Some(before) = before else { return next };
+        if before.id == next.id {
+            return before;
+        }
+        self.tell(EventKind::ConflictingTokens, Some(next.id), None);
+        let rank = |live: &Live| {
+            (
+                live.record.authenticated_at(),
+                live.record.created_at(),
+                live.id,
+            )
+        };
+        if rank(&next) > rank(&before) {
+            next
+        } else {
+            before
+        }
+    }
+
+    async fn reused(
+        &self,
+        id: crate::id::SessionId,
+        subject: Option<&str>,
+    ) -> Result<(), SessionError> {
+        self.tell(EventKind::ReuseSuspected, Some(id), subject);
+        if self.shared.on_reuse == ReusePolicy::EndSession {
+            self.end(id, EndCause::ReuseSuspected, subject).await?;
+        }
+        Ok(())
+    }
+}
