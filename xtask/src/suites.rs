@@ -1,0 +1,136 @@
+//! The steps that run tests.
+
+use std::env;
+use std::process::Command;
+
+use crate::counts::{Counts, Line};
+use crate::process;
+use crate::steps::{Context, Report};
+use crate::tools::CHROMIUM;
+
+/// Everything is built alike for every run of tests, so that nothing is compiled twice.
+const TEST: [&str; 4] = ["test", "--workspace", "--all-features", "--no-fail-fast"];
+
+/// Tells the browser test which browser to use; set by hand, it is kept.
+const CHROMIUM_VARIABLE: &str = "SESSION_TEST_CHROMIUM";
+
+/// The package and the name of the browser test: a step of its own, because of what it needs.
+const BROWSER: (&str, &str) = ("demo", "browser");
+
+pub(crate) fn unit(context: &Context) -> Report {
+    run(context, &mut test(context, &["--lib", "--bins"]))
+}
+
+pub(crate) fn integration(context: &Context) -> Report {
+    let targets: Vec<&str> = context
+        .workspace
+        .test_targets()
+        .into_iter()
+        .filter(|name| *name != BROWSER.1)
+        .flat_map(|name| ["--test", name])
+        .collect();
+    if targets.is_empty() {
+        // Without a name, cargo would run all there is.
+        return Report::check(Err("there is no integration test".to_owned()));
+    }
+    run(context, &mut test(context, &targets))
+}
+
+pub(crate) fn doctests(context: &Context) -> Report {
+    run(context, &mut test(context, &["--doc"]))
+}
+
+pub(crate) fn browser(context: &Context) -> Report {
+    if !context.workspace.has_test(BROWSER.0, BROWSER.1) {
+        return Report::ignored("no browser test in this checkout");
+    }
+    let mut command = test(context, &["--test", BROWSER.1, "--", "--include-ignored"]);
+    if env::var_os(CHROMIUM_VARIABLE).is_none() {
+        match CHROMIUM.ensure(&context.workspace) {
+            Ok(path) => command.env(CHROMIUM_VARIABLE, path),
+            Err(why) => return Report::check(Err(why)),
+        };
+    }
+    run(context, &mut command)
+}
+
+fn test(context: &Context, args: &[&str]) -> Command {
+    let mut command = context.workspace.cargo(&TEST);
+    // Its lines are read: they must be plain whatever the environment says.
+    command.args(args).env("CARGO_TERM_COLOR", "never");
+    command
+}
+
+fn run(context: &Context, command: &mut Command) -> Report {
+    let mut counts = Counts::default();
+    let outcome = process::read(command, |line| {
+        if counts.add(line) == Line::Telling || context.verbose {
+            println!("{line}");
+        }
+    });
+    report(counts, outcome)
+}
+
+/// What was counted, held against how cargo itself ended.
+fn report(counts: Counts, outcome: Result<(), String>) -> Report {
+    let mut report = Report {
+        passed: counts.passed,
+        failed: counts.failed,
+        ignored: counts.ignored,
+        failures: counts.failures,
+        reasons: counts.reasons,
+    };
+    match outcome {
+        Err(why) if report.failed == 0 => {
+            report.failed = 1;
+            report.failures.push(format!(
+                "cargo test: {why}, without naming a test that failed"
+            ));
+        }
+        Ok(()) if report.passed + report.failed + report.ignored == 0 => {
+            report.failed = 1;
+            report.failures.push("not one test ran".to_owned());
+        }
+        _ => {}
+    }
+    report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(passed: u64, failed: u64) -> Counts {
+        let mut counts = Counts::default();
+        counts.add(&format!(
+            "test result: ok. {passed} passed; {failed} failed; 0 ignored;"
+        ));
+        counts
+    }
+
+    #[test]
+    fn what_passed_is_reported_as_counted() {
+        let report = report(counted(7, 0), Ok(()));
+        assert_eq!((report.passed, report.failed), (7, 0));
+    }
+
+    #[test]
+    fn a_program_that_crashed_is_a_failure_though_none_was_counted() {
+        let report = report(counted(7, 0), Err("exit status: 101".to_owned()));
+        assert_eq!((report.passed, report.failed), (7, 1));
+        assert!(report.failures.concat().contains("101"));
+    }
+
+    #[test]
+    fn a_failed_test_is_not_counted_twice() {
+        assert_eq!(
+            report(counted(7, 2), Err("exit status: 101".to_owned())).failed,
+            2
+        );
+    }
+
+    #[test]
+    fn no_test_at_all_is_a_failure() {
+        assert_eq!(report(counted(0, 0), Ok(())).failed, 1);
+    }
+}
