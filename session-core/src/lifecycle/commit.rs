@@ -184,9 +184,7 @@ impl Session {
         if !change.is_empty() {
             match self.apply(&live, change).await {
                 Ok(record) => self.note_renewal(&live, renewal, &record),
-                Err(SessionError::Ended) if !matters => {
-                    self.state(|state| state.base = Base::Ended)
-                }
+                Err(SessionError::Ended) if !matters => self.state(|state| state.end(false)),
                 // A touch or a presentation that was not recorded is recorded by the next request.
                 Err(_) if !matters => return Ok(()),
                 Err(error) => return Err(error),

@@ -144,7 +144,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`SessionError::NotSignedIn`]; those of [`Session::renew`]; the store's failure.
+    /// [`SessionError::NotSignedIn`], [`SessionError::Ended`], [`SessionError::Committed`]; the store's
+    /// failure.
     pub async fn sign_out_others(&self) -> Result<usize, SessionError> {
         self.load().await?;
         self.at_once(|session| async move {
@@ -153,8 +154,11 @@ impl Session {
                 .sessions()
                 .sign_out_everywhere(&subject, Some(live.id))
                 .await?;
-            session.renew_now().await?;
-            Ok(ended.len())
+            match session.renew_now().await {
+                // The presented secret was replaced already: this client has its new one.
+                Ok(()) | Err(SessionError::Conflict) => Ok(ended.len()),
+                Err(error) => Err(error),
+            }
         })
         .await
     }
@@ -214,7 +218,11 @@ impl Session {
                 match &mut feed {
                     Some(feed) => loop {
                         match feed.next().await {
-                            Some(FeedItem::Ended(ended)) if ended == id => return true,
+                            Some(FeedItem::Ended(ended) | FeedItem::Expired(ended))
+                                if ended == id =>
+                            {
+                                return true;
+                            }
                             Some(FeedItem::Gap) => return false,
                             Some(_) => {}
                             None => std::future::pending().await,

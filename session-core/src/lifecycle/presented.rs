@@ -1,6 +1,7 @@
 //! What a request presents, and the verdict on it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
@@ -9,10 +10,14 @@ use super::event::{EndCause, EventKind};
 use super::sessions::{CorruptPolicy, ReusePolicy, Sessions};
 use super::state::Live;
 use crate::error::{ErrorKind, StoreError};
-use crate::record::{REMEMBERED, SecretVerdict};
+use crate::id::SessionId;
+use crate::record::{REMEMBERED, Record, SecretVerdict};
 use crate::store::{Freshness, Loaded};
 use crate::time::Timestamp;
-use crate::token::{SecretHash, SessionToken};
+use crate::token::{SecretHash, SessionToken, TokenFormat};
+
+/// How long a secret that was acceptable when a request arrived stays so for that request.
+const LONGEST_REQUEST: Duration = Duration::from_secs(10 * 60);
 
 /// How many well-formed tokens of one request are tried.
 pub const MAX_PRESENTED: usize = 8;
@@ -75,8 +80,6 @@ impl Presented {
     }
 }
 
-use crate::token::TokenFormat;
-
 /// What a presented token is worth. The fourth verdict, that the store is out of reach, is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -95,10 +98,26 @@ pub enum Verdict {
 /// What one token turned out to be.
 enum Found {
     Accepted(Live),
-    Superseded(crate::id::SessionId),
-    Reused(crate::id::SessionId, Option<String>),
+    Superseded(SessionId),
+    Reused(SessionId, Option<String>),
     Unknown,
     Failed(StoreError),
+}
+
+impl Found {
+    fn of(id: SessionId, secret: SecretHash, record: Record, arrived_at: Timestamp) -> Self {
+        match record.judge(&secret, arrived_at) {
+            SecretVerdict::Accepted(standing) => Self::Accepted(Live {
+                id,
+                record,
+                secret,
+                presented: Some(standing),
+            }),
+            SecretVerdict::Superseded => Self::Superseded(id),
+            SecretVerdict::Outdated => Self::Reused(id, record.subject().map(str::to_owned)),
+            SecretVerdict::Unknown => Self::Unknown,
+        }
+    }
 }
 
 /// What all tokens of a request turned out to be.
@@ -120,6 +139,7 @@ impl Sessions {
         if presented.is_empty() {
             return Ok(Opened::Nothing);
         }
+        let arrived_at = arrived_at.max(self.now() - LONGEST_REQUEST);
         let tokens = presented.tokens.iter();
         let found = match presented.tokens.as_slice() {
             [token] => vec![self.find(token, arrived_at).await],
@@ -149,42 +169,24 @@ impl Sessions {
         Ok(Opened::Unknown)
     }
 
+    /// Judges one token. That a secret is not accepted is only said from the source; that a session is
+    /// not there a store only says from there itself.
     async fn find(&self, token: &SessionToken, arrived_at: Timestamp) -> Found {
         let secret = token.secret.hash();
-        match self
-            .find_in(token, secret, arrived_at, Freshness::Any)
-            .await
-        {
-            // Only the source may say no.
-            Found::Superseded(_) | Found::Reused(..) | Found::Unknown => {
-                self.find_in(token, secret, arrived_at, Freshness::Source)
-                    .await
+        let store = &self.shared.store;
+        let loaded = match store.load(token.id, Freshness::Any).await {
+            Ok(Loaded::Live(record))
+                if !matches!(
+                    record.judge(&secret, arrived_at),
+                    SecretVerdict::Accepted(_)
+                ) =>
+            {
+                store.load(token.id, Freshness::Source).await
             }
-            found => found,
-        }
-    }
-
-    async fn find_in(
-        &self,
-        token: &SessionToken,
-        secret: SecretHash,
-        arrived_at: Timestamp,
-        freshness: Freshness,
-    ) -> Found {
-        match self.shared.store.load(token.id, freshness).await {
-            Ok(Loaded::Live(record)) => match record.judge(&secret, arrived_at) {
-                SecretVerdict::Accepted(standing) => Found::Accepted(Live {
-                    id: token.id,
-                    record,
-                    secret,
-                    presented: Some(standing),
-                }),
-                SecretVerdict::Superseded => Found::Superseded(token.id),
-                SecretVerdict::Outdated => {
-                    Found::Reused(token.id, record.subject().map(str::to_owned))
-                }
-                SecretVerdict::Unknown => Found::Unknown,
-            },
+            loaded => loaded,
+        };
+        match loaded {
+            Ok(Loaded::Live(record)) => Found::of(token.id, secret, record, arrived_at),
             Ok(Loaded::Ended(ended))
                 if ended.secrets.contains(&secret) && arrived_at < ended.at + REMEMBERED =>
             {
@@ -222,11 +224,7 @@ impl Sessions {
         }
     }
 
-    async fn reused(
-        &self,
-        id: crate::id::SessionId,
-        subject: Option<&str>,
-    ) -> Result<(), SessionError> {
+    async fn reused(&self, id: SessionId, subject: Option<&str>) -> Result<(), SessionError> {
         self.tell(EventKind::ReuseSuspected, Some(id), subject);
         if self.shared.on_reuse == ReusePolicy::EndSession {
             self.end(id, EndCause::ReuseSuspected, subject).await?;

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -13,6 +14,9 @@ use crate::id::SessionId;
 #[derive(Debug, Default)]
 pub(super) struct Queues(Mutex<HashMap<SessionId, Weak<Semaphore>>>);
 
+/// How long an update waits for those before it.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
 /// A turn in a session's queue; the next caller's begins when it is dropped.
 #[derive(Debug)]
 pub(super) struct Turn {
@@ -20,14 +24,14 @@ pub(super) struct Turn {
 }
 
 impl Queues {
-    /// Waits for a turn. Turns come in the order of the calls.
+    /// Waits for a turn, at most [`LONGEST_WAIT`]. Turns come in the order of the calls.
     pub(super) async fn turn(&self, id: SessionId) -> Option<Turn> {
         let queue = self.queue(id);
-        queue
-            .acquire_owned()
+        let permit = tokio::time::timeout(LONGEST_WAIT, queue.acquire_owned())
             .await
-            .ok()
-            .map(|permit| Turn { _permit: permit })
+            .ok()?
+            .ok()?;
+        Some(Turn { _permit: permit })
     }
 
     fn queue(&self, id: SessionId) -> Arc<Semaphore> {

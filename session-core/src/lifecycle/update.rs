@@ -17,7 +17,7 @@ impl Session {
     /// Reads an entry, lets `f` make a new value of it, and writes that, as if nothing happened in
     /// between: a hundred concurrent increments make a hundred. Returns what was written.
     ///
-    /// In one process, updates of one session take turns; between processes the write is guarded, and
+    /// In one process, updates of one session take turns, each waiting for at most 30 s; between processes the write is guarded, and
     /// `f` runs again if another was faster, at most 64 times. Pending edits are stored first.
     ///
     /// ```
@@ -45,7 +45,8 @@ impl Session {
         let Some(id) = self.id().await? else {
             return self.update_first(&key, f).await;
         };
-        let _turn = self.sessions().shared.queues.turn(id).await;
+        let turn = self.sessions().shared.queues.turn(id).await;
+        let _turn = turn.ok_or(SessionError::Conflict)?;
         for attempt in 0..TRIES {
             let live = self.fresh().await?;
             let before = live.record.get(name.as_str());
