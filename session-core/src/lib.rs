@@ -23,8 +23,8 @@ pub use feed::{Feed, FeedItem, FeedSource};
 pub use id::{InvalidSessionId, SessionId, Shard, Sharding};
 pub use lifecycle::{
     Commit, CommitOutcome, CookieAction, CorruptPolicy, Device, EndCause, Event, EventKind,
-    HandlerOutcome, Keep, Key, MAX_PRESENTED, Named, Observer, Presented, ReusePolicy, Session,
-    SessionError, Sessions, SessionsBuilder, SignIn, Verdict,
+    HandlerOutcome, Keep, Key, MAX_PRESENTED, Named, Observer, Presented, Provenance, ReusePolicy,
+    Session, SessionError, Sessions, SessionsBuilder, SignIn, Verdict,
 };
 pub use limits::{Bounds, LimitPolicy, SignInLimit, Size, Timeouts, TooLarge};
 pub use name::{EntryName, InvalidName, MAX_NAME_BYTES, RESERVED_PREFIX, Subject};

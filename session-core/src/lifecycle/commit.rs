@@ -115,7 +115,9 @@ impl Session {
                     max_age: deadline.since(now),
                 },
                 Cookie::Remove if goes_well => CookieAction::Remove,
-                Cookie::None if matches!(state.base, Base::Empty { unknown: true }) => {
+                Cookie::None
+                    if goes_well && matches!(state.base, Base::Empty { unknown: true }) =>
+                {
                     CookieAction::RemoveUnknown
                 }
                 _ => CookieAction::Keep,

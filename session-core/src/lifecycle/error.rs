@@ -55,6 +55,9 @@ pub enum SessionError {
     /// Nobody is signed in.
     #[error("nobody is signed in")]
     NotSignedIn,
+    /// The request was not shown to come from the application itself.
+    #[error("the request was not shown to come from the application itself")]
+    Foreign,
     /// The ticket is too old, or its subject was signed out everywhere since.
     #[error("the sign-in was revoked")]
     Revoked,

@@ -22,7 +22,7 @@ pub use device::Device;
 pub use error::SessionError;
 pub use event::{EndCause, Event, EventKind, Observer};
 pub use key::{Key, Named};
-pub use presented::{MAX_PRESENTED, Presented, Verdict};
+pub use presented::{MAX_PRESENTED, Presented, Provenance, Verdict};
 pub use session::Session;
 pub use sessions::{CorruptPolicy, ReusePolicy, Sessions, SessionsBuilder};
 pub use sign_in::{Keep, SignIn};

@@ -35,6 +35,20 @@ pub struct Presented {
     pub(super) tokens: Vec<SessionToken>,
     pub(super) malformed: bool,
     pub(super) prefetch: bool,
+    pub(super) provenance: Provenance,
+}
+
+/// Whether a request comes from the application itself, as far as its adapter can tell. Signing in
+/// depends on it: otherwise another site could sign a visitor in to an account of the attacker's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Provenance {
+    /// It does, or nothing that could forge it is involved.
+    #[default]
+    Own,
+    /// Nothing says so; the session's CSRF token would.
+    Unproven,
+    /// It comes from elsewhere.
+    Foreign,
 }
 
 impl Presented {
@@ -65,6 +79,12 @@ impl Presented {
     #[must_use]
     pub fn as_prefetch(self, prefetch: bool) -> Self {
         Self { prefetch, ..self }
+    }
+
+    /// Says where the request comes from. Without this, from the application itself.
+    #[must_use]
+    pub fn with_provenance(self, provenance: Provenance) -> Self {
+        Self { provenance, ..self }
     }
 
     /// Whether a text was presented that is no token.

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::ConstantTimeEq;
 
 use super::error::SessionError;
+use super::presented::Provenance;
 use super::session::{Session, decode, encode};
 use crate::name::EntryName;
 use crate::random;
@@ -59,7 +60,8 @@ impl Session {
         Ok(token)
     }
 
-    /// Whether `token` is the session's CSRF token; compared in constant time.
+    /// Whether `token`, which the request brought in a header or a form, is the session's CSRF token;
+    /// compared in constant time. If it is, a request of [`Provenance::Unproven`] is proven.
     ///
     /// # Errors
     ///
@@ -69,7 +71,18 @@ impl Session {
             return Ok(false);
         };
         let expected: String = decode(CSRF, &text)?;
-        Ok(expected.as_bytes().ct_eq(token.as_bytes()).into())
+        let is_token = expected.as_bytes().ct_eq(token.as_bytes()).into();
+        self.state(|state| state.showed_csrf_token |= is_token);
+        Ok(is_token)
+    }
+
+    /// Where the request comes from, as far as is known by now.
+    #[must_use]
+    pub fn provenance(&self) -> Provenance {
+        match self.inner.presented.provenance {
+            Provenance::Unproven if self.state(|state| state.showed_csrf_token) => Provenance::Own,
+            provenance => provenance,
+        }
     }
 
     /// Keeps a ticket between the steps of one sign-in.

@@ -98,6 +98,12 @@ impl Sessions {
         Session::open(self.clone(), presented)
     }
 
+    /// Decodes the texts that a request presents, as these sessions spell their tokens.
+    #[must_use]
+    pub fn read<'a>(&self, texts: impl IntoIterator<Item = &'a [u8]>) -> Presented {
+        Presented::read(&self.shared.format, texts)
+    }
+
     /// Reads the subject's fence: the first step of a sign-in, before credentials are checked.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::commit::TRIES;
 use super::error::SessionError;
 use super::event::{EndCause, EventKind};
+use super::presented::Provenance;
 use super::reserved;
 use super::session::Session;
 use super::state::Base;
@@ -40,6 +41,7 @@ pub struct SignIn {
     limit: Option<Option<SignInLimit>>,
     timeouts: Option<Timeouts>,
     labels: BTreeMap<String, String>,
+    any_origin: bool,
 }
 
 /// Which entries a sign-in takes over from the session before it. Of a session of another subject it
@@ -66,6 +68,17 @@ impl SignIn {
             limit: None,
             timeouts: None,
             labels: BTreeMap::new(),
+            any_origin: false,
+        }
+    }
+
+    /// Admits a request that does not come from the application's own pages: one that an identity
+    /// provider redirected here, after the `state` it carries was checked against this very session.
+    #[must_use]
+    pub fn from_any_origin(self) -> Self {
+        Self {
+            any_origin: true,
+            ..self
         }
     }
 
@@ -120,11 +133,15 @@ impl Session {
     ///
     /// # Errors
     ///
+    /// [`SessionError::Foreign`] if the request was not shown to come from the application itself;
     /// [`SessionError::Revoked`] if the ticket is stale or its subject was signed out everywhere since;
     /// [`SessionError::LimitReached`]; [`SessionError::Committed`]; the store's failure, after which
     /// nobody is signed in.
     #[doc(alias = "login")]
     pub async fn sign_in(&self, sign_in: SignIn) -> Result<(), SessionError> {
+        if !sign_in.any_origin && self.provenance() != Provenance::Own {
+            return Err(SessionError::Foreign);
+        }
         self.load().await?;
         self.at_once(|session| async move { session.sign_in_now(sign_in).await })
             .await

@@ -58,6 +58,8 @@ pub(super) struct State {
     /// Whether the session that this request has was made by it.
     pub(super) is_new: bool,
     pub(super) committed: bool,
+    /// Whether the request has shown the session's CSRF token.
+    pub(super) showed_csrf_token: bool,
 }
 
 impl State {
@@ -68,6 +70,7 @@ impl State {
             cookie: Cookie::None,
             is_new: false,
             committed: false,
+            showed_csrf_token: false,
         }
     }
 
