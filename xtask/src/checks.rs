@@ -1,5 +1,7 @@
 //! The steps that are one call to cargo.
 
+use std::process::Command;
+
 use crate::process;
 use crate::steps::{Context, Report};
 
@@ -43,5 +45,11 @@ pub(crate) fn docs(context: &Context) -> Report {
 }
 
 fn cargo(context: &Context, args: &[&str]) -> Report {
-    Report::check(process::show(&mut context.workspace.cargo(args)))
+    run(&mut context.workspace.cargo(args))
+}
+
+fn run(command: &mut Command) -> Report {
+    Report::check(
+        process::show(command).map_err(|why| format!("{}: {why}", process::shown(command))),
+    )
 }

@@ -13,6 +13,8 @@ pub(crate) struct Counts {
     pub(crate) failures: Vec<String>,
     /// The tests that were ignored: program, name, and the reason if one was given.
     pub(crate) reasons: Vec<String>,
+    /// The programs that ended before they said their result.
+    pub(crate) unfinished: Vec<String>,
     /// Which program runs now.
     program: String,
     /// How many runs of tests have begun and not ended.
@@ -32,9 +34,8 @@ impl Counts {
     /// Takes the next line of the output into account.
     pub(crate) fn add(&mut self, line: &str) -> Line {
         if let Some(program) = program(line) {
+            self.end_program();
             program.clone_into(&mut self.program);
-            // Whatever the one before left open, it is over.
-            self.depth = 0;
             return Line::Telling;
         }
         if is_start(line) {
@@ -81,6 +82,14 @@ impl Counts {
             });
         }
         Line::Telling
+    }
+
+    /// The program that ran is over, whatever it left open.
+    pub(crate) fn end_program(&mut self) {
+        if self.depth > 0 {
+            self.unfinished.push(std::mem::take(&mut self.program));
+        }
+        self.depth = 0;
     }
 }
 
@@ -133,6 +142,7 @@ mod tests {
         for line in output.lines() {
             counts.add(line);
         }
+        counts.end_program();
         counts
     }
 
@@ -179,6 +189,7 @@ test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 3 filtered out; 
     fn the_sums_run_over_all_programs() {
         let counts = count(LIBTEST);
         assert_eq!(sums(&counts), (3, 1, 2));
+        assert!(counts.unfinished.is_empty());
         assert_eq!(counts.failures, ["sub: subtracts"]);
         assert_eq!(
             counts.reasons,
@@ -279,6 +290,7 @@ test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
         );
         assert_eq!(sums(&counts), (1, 1, 0));
         assert_eq!(counts.failures, ["two: c"]);
+        assert_eq!(counts.unfinished, ["one"]);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Running another program: with a time limit, and ended when this one is.
 
+use std::ffi::OsStr;
 use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
@@ -70,7 +72,18 @@ pub(crate) fn capture(command: &mut Command, limit: Duration) -> Result<(bool, S
     Ok((status.success(), text))
 }
 
-/// The time since some fixed instant.
+/// A command as one would type it.
+pub(crate) fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let name = program.file_name().unwrap_or(program.as_os_str());
+    std::iter::once(name)
+        .chain(command.get_args())
+        .map(OsStr::to_string_lossy)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The present.
 #[allow(
     clippy::disallowed_methods,
     reason = "how long a step took is shown, nothing hangs on it"

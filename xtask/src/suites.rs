@@ -68,6 +68,7 @@ fn run(context: &Context, command: &mut Command) -> Report {
             println!("{line}");
         }
     });
+    counts.end_program();
     report(counts, outcome)
 }
 
@@ -81,17 +82,26 @@ fn report(counts: Counts, outcome: Result<(), String>) -> Report {
         reasons: counts.reasons,
     };
     match outcome {
-        Err(why) if report.failed == 0 => {
-            report.failed = 1;
-            report.failures.push(format!(
-                "cargo test: {why}, without naming a test that failed"
-            ));
+        Err(why) => {
+            // A program that crashed has named no test, nor has one that did not compile.
+            for program in counts.unfinished {
+                report.failed += 1;
+                report
+                    .failures
+                    .push(format!("{program}: ended before all its tests had run"));
+            }
+            if report.failed == 0 {
+                report.failed = 1;
+                report
+                    .failures
+                    .push(format!("cargo test: {why}, but no test failed"));
+            }
         }
         Ok(()) if report.passed + report.failed + report.ignored == 0 => {
             report.failed = 1;
             report.failures.push("not one test ran".to_owned());
         }
-        _ => {}
+        Ok(()) => {}
     }
     report
 }
@@ -115,7 +125,16 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_crashed_is_a_failure_though_none_was_counted() {
+    fn a_program_that_crashed_is_a_failure_beside_the_tests_that_failed() {
+        let mut counts = counted(7, 2);
+        counts.add("running 3 tests");
+        counts.end_program();
+        let report = report(counts, Err("exit status: 101".to_owned()));
+        assert_eq!((report.passed, report.failed), (7, 3));
+    }
+
+    #[test]
+    fn a_run_that_failed_without_naming_a_test_is_a_failure() {
         let report = report(counted(7, 0), Err("exit status: 101".to_owned()));
         assert_eq!((report.passed, report.failed), (7, 1));
         assert!(report.failures.concat().contains("101"));

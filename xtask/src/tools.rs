@@ -1,7 +1,6 @@
 //! The programs that the steps need, and how to get those that are not there.
 
 use std::env;
-use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -74,12 +73,12 @@ impl Tool {
             self.name
         );
         for command in &plan {
-            println!("    {}", shown(command));
+            println!("    {}", process::shown(command));
         }
         for command in &mut plan {
             // Judged by what is there in the end: an old list of packages, say, may well do.
             if let Err(error) = process::show(command) {
-                println!("{}: {error}", shown(command));
+                println!("{}: {error}", process::shown(command));
             }
         }
         find(self.programs, &folders).ok_or_else(|| format!("{} could not be installed", self.name))
@@ -151,17 +150,6 @@ fn is_root() -> bool {
         .is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
-/// A command as one would type it.
-pub(crate) fn shown(command: &Command) -> String {
-    let program = Path::new(command.get_program());
-    let name = program.file_name().unwrap_or(program.as_os_str());
-    std::iter::once(name)
-        .chain(command.get_args())
-        .map(OsStr::to_string_lossy)
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_crate_is_installed_in_the_pinned_version_into_the_checkout() {
-        let command = shown(&install_crate(&example(), "cargo-deny", "0.20.2"));
+        let command = process::shown(&install_crate(&example(), "cargo-deny", "0.20.2"));
         assert_eq!(
             command,
             "cargo install --locked --debug --version 0.20.2 --root /checkout/target/tools cargo-deny"
