@@ -1,0 +1,11 @@
+//! The lifecycle above a memory store: verdicts, sign-in, renewal, ends, lost answers, unknown outcomes.
+
+mod ends;
+mod orders;
+mod renewal;
+mod scripted;
+mod sign_in;
+mod support;
+mod unknown_outcomes;
+mod verdicts;
+mod writes;
