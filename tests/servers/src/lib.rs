@@ -1,0 +1,36 @@
+//! Real servers for tests, found in this order:
+//!
+//! 1. the one that a variable names: `SESSION_TEST_REDIS_URL`, `SESSION_TEST_POSTGRES_URL`;
+//! 2. a container, where a Docker engine runs and has an image: the one that `SESSION_TEST_REDIS_IMAGE` or
+//!    `SESSION_TEST_POSTGRES_IMAGE` names, which is fetched if need be, or one of the usual names;
+//! 3. the server's program on this machine, in a temporary directory, on a free port;
+//! 4. the same, after its Debian package was installed.
+//!
+//! Where there is none of them the test fails, and says in one line what would help.
+//! `SESSION_TEST_SERVERS=docker` and `SESSION_TEST_SERVERS=local` leave only the second, or the last two.
+//!
+//! [`redis`] and [`postgres`] are one server each for all tests of a process, which keep apart by prefix
+//! or schema. Whatever was started here ends with the process, also when that is killed.
+//!
+//! ```no_run
+//! let url = test_servers::postgres().url();
+//! assert!(url.starts_with("postgres://"));
+//! ```
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test whose server is missing fails by panicking"
+)]
+
+mod container;
+mod debian;
+mod postgres;
+mod process;
+mod redis;
+mod server;
+
+pub use postgres::{PostgresServer, postgres};
+pub use redis::{RedisServer, redis};
+pub use server::{Origin, Server};

@@ -1,0 +1,167 @@
+//! Redis.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::container::{Image, Ready};
+use crate::debian;
+use crate::process::{Directory, Process, free_port, until};
+use crate::server::{Guard, Kind, Server};
+
+const KIND: Kind = Kind {
+    name: "Redis",
+    variable: "SESSION_TEST_REDIS_URL",
+    image: Image {
+        variable: "SESSION_TEST_REDIS_IMAGE",
+        names: &[
+            "session-test/redis:latest",
+            "redis:8",
+            "redis:7",
+            "redis:6",
+            "redis:latest",
+            "valkey/valkey:latest",
+        ],
+        port: 6379,
+        ready: &[Ready::Output("Ready to accept connections")],
+        environment: &[],
+        command: &[],
+    },
+    url: |authority| format!("redis://{authority}/"),
+    local: || {
+        let server = RedisServer::try_start(&[])?;
+        Ok((server.url(), Guard::Process(Box::new(server))))
+    },
+};
+
+/// The Redis that all tests of this process share. Found or started when it is first asked for, which
+/// may take seconds and keeps the caller's thread.
+///
+/// # Panics
+///
+/// If there is none and none can be started.
+pub fn redis() -> &'static Server {
+    static SHARED: OnceLock<Server> = OnceLock::new();
+    SHARED.get_or_init(|| Server::find(&KIND))
+}
+
+/// A Redis of one's own on this machine, for tests that pause, kill and restart it. Dropped, it ends and
+/// its data are removed.
+#[derive(Debug)]
+pub struct RedisServer {
+    process: Process,
+    port: u16,
+}
+
+impl RedisServer {
+    /// Starts one, with these arguments (`--name`, `value`) besides the defaults: no persistence, no
+    /// bound on memory.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    #[must_use]
+    pub fn start(arguments: &[&str]) -> Self {
+        Self::try_start(arguments).unwrap_or_else(|why| {
+            panic!("Redis does not start: {why}; install Debian's redis-server")
+        })
+    }
+
+    fn try_start(arguments: &[&str]) -> Result<Self, String> {
+        let mut last = String::new();
+        // Between the choice of a port and its use another process may take it.
+        for _ in 0..3 {
+            match Self::start_once(arguments) {
+                Ok(server) => return Ok(server),
+                Err(why) => last = why,
+            }
+        }
+        Err(last)
+    }
+
+    fn start_once(arguments: &[&str]) -> Result<Self, String> {
+        let program = program()?;
+        let port = free_port()?;
+        let mut command = vec![program.to_string_lossy().into_owned()];
+        let defaults = ["--save", "", "--appendonly", "no", "--bind", "127.0.0.1"];
+        command.extend(defaults.map(str::to_owned));
+        command.extend(["--port".to_owned(), port.to_string()]);
+        command.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        let server = Self {
+            process: Process::start(Directory::new(None)?, "KILL", &command)?,
+            port,
+        };
+        server.wait_until_ready()?;
+        Ok(server)
+    }
+
+    /// Where to connect to.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// The port it listens on.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Stops it where it is (`SIGSTOP`): connections are taken, and nothing is answered.
+    pub fn pause(&mut self) {
+        self.order("pause");
+    }
+
+    /// Lets it go on.
+    pub fn resume(&mut self) {
+        self.order("resume");
+    }
+
+    /// Kills it (`SIGKILL`).
+    pub fn kill(&mut self) {
+        self.order("kill");
+    }
+
+    /// Starts it again, after [`RedisServer::kill`], with what its arguments made it keep.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn restart(&mut self) {
+        self.order("start");
+        self.wait_until_ready().unwrap();
+    }
+
+    fn order(&mut self, order: &str) {
+        self.process.order(order).unwrap();
+    }
+
+    fn wait_until_ready(&self) -> Result<(), String> {
+        if until(|| is_ready(self.port)) {
+            Ok(())
+        } else {
+            Err(format!("Redis is not ready: {}", self.process.log()))
+        }
+    }
+}
+
+fn program() -> Result<PathBuf, String> {
+    debian::program("redis-server", "redis-server", Vec::new)
+}
+
+/// Whether a server answers on this port, be it only that it wants a password first.
+fn is_ready(port: u16) -> bool {
+    const LIMIT: Duration = Duration::from_secs(1);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let ask = || {
+        let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        stream.write_all(b"PING\r\n")?;
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer)?;
+        std::io::Result::Ok(answer)
+    };
+    ask().is_ok_and(|answer| matches!(&answer, b"+PONG" | b"-NOAU"))
+}
