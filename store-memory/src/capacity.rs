@@ -1,5 +1,7 @@
 //! How much the store holds, and how much it may.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use parking_lot::Mutex;
 use session_core::Record;
 
@@ -72,14 +74,9 @@ pub(crate) struct Capacity {
     is_bounded: bool,
     /// Taken inside a stripe's lock and never around one. Both numbers change together, so no step
     /// is refused because of another that is then refused itself.
-    ledger: Mutex<Ledger>,
-}
-
-#[derive(Debug, Default)]
-struct Ledger {
-    used: Usage,
+    used: Mutex<Usage>,
     /// How often room was given back.
-    givings: u64,
+    givings: AtomicU64,
 }
 
 impl Capacity {
@@ -88,7 +85,8 @@ impl Capacity {
             max_sessions: max_sessions.unwrap_or(usize::MAX),
             max_bytes: max_bytes.unwrap_or(usize::MAX),
             is_bounded: max_sessions.is_some() || max_bytes.is_some(),
-            ledger: Mutex::default(),
+            used: Mutex::default(),
+            givings: AtomicU64::new(0),
         }
     }
 
@@ -104,30 +102,31 @@ impl Capacity {
             return Ok(());
         }
         let share = |max: usize| if is_anonymous { max - max / 5 } else { max };
-        let mut ledger = self.ledger.lock();
-        let used = ledger.used;
+        let mut used = self.used.lock();
         let next = used.minus(given).plus(taken);
         if next.sessions > used.sessions && next.sessions > share(self.max_sessions)
             || next.bytes > used.bytes && next.bytes > share(self.max_bytes)
         {
             return Err(NoRoom);
         }
-        ledger.used = next;
-        ledger.givings += u64::from(next.bytes < used.bytes);
+        if next.sessions < used.sessions || next.bytes < used.bytes {
+            self.givings.fetch_add(1, Ordering::SeqCst);
+        }
+        *used = next;
         Ok(())
     }
 
     /// Replaces `given` by `taken`, which is less.
     pub(crate) fn give(&self, given: Usage, taken: Usage) {
         if self.is_bounded {
-            let mut ledger = self.ledger.lock();
-            ledger.used = ledger.used.minus(given).plus(taken);
-            ledger.givings += 1;
+            let mut used = self.used.lock();
+            *used = used.minus(given).plus(taken);
+            self.givings.fetch_add(1, Ordering::SeqCst);
         }
     }
 
     /// How often room was given back: who was refused for want of room may try again once this moved.
     pub(crate) fn givings(&self) -> u64 {
-        self.ledger.lock().givings
+        self.givings.load(Ordering::SeqCst)
     }
 }

@@ -31,6 +31,10 @@ impl Telling {
         self.send(FeedItem::Ended(id));
     }
 
+    pub(crate) fn expired(&self, id: SessionId) {
+        self.send(FeedItem::Expired(id));
+    }
+
     /// Tells what `change` did that made `after` of `before`. A touch is not told.
     pub(crate) fn applied(&self, id: SessionId, change: &Change, before: &Record, after: &Record) {
         let may_renew = change.promotion().is_some() || change.renewal().is_some();

@@ -129,7 +129,7 @@ impl Stripe {
         }
     }
 
-    pub(crate) fn ticket(&mut self, now: Timestamp, subject: &Subject) -> Ticket {
+    pub(crate) fn ticket(&self, now: Timestamp, subject: &Subject) -> Ticket {
         self.fences.ticket(subject, now)
     }
 
@@ -296,9 +296,13 @@ impl Stripe {
         terms.feed.ended(id);
     }
 
+    /// Forgets a session that has expired, or whose end need no longer be remembered.
     fn forget(&mut self, terms: &Terms, id: SessionId) {
         let given = match self.table.remove(id) {
-            Some(State::Live(record)) => Usage::of(&record),
+            Some(State::Live(record)) => {
+                terms.feed.expired(id);
+                Usage::of(&record)
+            }
             Some(State::Ended(_)) => Usage::of_ended(),
             None => return,
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
-use session_core::{Clock, SessionId, Shard, Timestamp};
+use session_core::{Clock, Record, SessionId, Shard, Timestamp};
 
 use crate::capacity::Usage;
 use crate::stripe::{Refused, Stripe, Terms};
@@ -105,11 +105,7 @@ impl Stripes {
     }
 
     /// At most `limit` live sessions after `after`, in the order of their ids.
-    pub(crate) fn scan(
-        &self,
-        after: Option<SessionId>,
-        limit: usize,
-    ) -> Vec<(SessionId, session_core::Record)> {
+    pub(crate) fn scan(&self, after: Option<SessionId>, limit: usize) -> Vec<(SessionId, Record)> {
         let mut found = Vec::new();
         let first = after.map_or(0, |after| index(after.shard()));
         for stripe in self.stripes.iter().skip(first) {
@@ -119,12 +115,13 @@ impl Stripes {
                 .live(now)
                 .filter(|(id, _)| after.is_none_or(|after| *id > after))
                 .collect();
+            let wanted = limit - found.len();
+            if wanted < here.len() {
+                here.select_nth_unstable_by_key(wanted, |(id, _)| *id);
+                here.truncate(wanted);
+            }
             here.sort_unstable_by_key(|(id, _)| *id);
-            found.extend(
-                here.into_iter()
-                    .take(limit - found.len())
-                    .map(|(id, record)| (id, record.clone())),
-            );
+            found.extend(here.into_iter().map(|(id, record)| (id, record.clone())));
             if found.len() == limit {
                 break;
             }

@@ -218,3 +218,138 @@ impl Table {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use session_core::{Fence, NewRecord, SecretHash, Shard, Subject, Ticket, Timeouts};
+
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1_000)
+    }
+
+    /// A session of `subject`, or anonymous, that expires at `end`.
+    fn record(subject: Option<&str>, end: Timestamp) -> Record {
+        let timeouts = Timeouts::new(end.since(at(0))).without_idle();
+        let new = NewRecord::new(SecretHash::from_bytes([7; 32]), timeouts);
+        let ticket = subject.map(|subject| {
+            let subject = Subject::new(subject).unwrap();
+            Ticket::new(subject, Fence::default(), at(0))
+        });
+        ticket.map_or_else(
+            || new.anonymous(at(0)).0,
+            |ticket| new.signed_in(&ticket, at(0)).0,
+        )
+    }
+
+    fn ended(record: &Record) -> Ended {
+        Ended::of(record, at(0))
+    }
+
+    /// What a table should hold under an id: its subject if it is a live session's, and when it is due.
+    type Model = BTreeMap<SessionId, (Option<&'static str>, bool, Timestamp)>;
+
+    fn assert_agrees(table: &Table, model: &Model) {
+        assert_eq!(table.iter().count(), model.len());
+        assert_eq!(table.by_id.len(), model.len());
+        for (id, (_, is_live, _)) in model {
+            let found = table.get(*id).expect("it is held");
+            assert_eq!(matches!(found, State::Live(_)), *is_live);
+        }
+        for subject in ["alice", "bob", "carol"] {
+            let listed: BTreeSet<_> = table.sessions_of(subject).map(|(id, _)| id).collect();
+            let expected: BTreeSet<_> = model
+                .iter()
+                .filter(|(_, (owner, is_live, _))| *is_live && *owner == Some(subject))
+                .map(|(id, _)| *id)
+                .collect();
+            assert_eq!(listed, expected);
+        }
+        let first = table.first_due().map(|(due, ..)| due);
+        assert_eq!(first, model.values().map(|(.., due)| *due).min());
+    }
+
+    #[test]
+    fn agrees_with_plain_maps_under_any_order_of_operations() {
+        let mut table = Table::default();
+        let mut model = Model::new();
+        let mut state = 1_u64;
+        let mut next = |below: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) % below
+        };
+        for step in 0..6_000 {
+            let id = model
+                .keys()
+                .nth(usize::try_from(next(model.len().max(1) as u64)).unwrap())
+                .copied();
+            let end = at(10 + next(1_000));
+            let subject = [None, Some("alice"), Some("bob"), Some("carol")]
+                [usize::try_from(next(4)).unwrap()];
+            // Grows to some hundreds, then shrinks to few, again and again.
+            let grows = step / 1_000 % 2 == 0;
+            match (next(if grows { 4 } else { 8 }), id) {
+                (0 | 1, _) | (_, None) => {
+                    let id = SessionId::generate(Shard::new(1));
+                    table.insert(id, record(subject, end));
+                    model.insert(id, (subject, true, end));
+                }
+                (2, Some(id)) => {
+                    let Some((owner, true, due)) = model.get(&id).copied() else {
+                        continue;
+                    };
+                    table.replace(id, record(owner, end));
+                    model.insert(id, (owner, true, due.min(end)));
+                }
+                (3, Some(id)) => {
+                    let Some(State::Live(record)) = table.get(id) else {
+                        continue;
+                    };
+                    let left = ended(record);
+                    table.end(id, left, end);
+                    model.insert(id, (None, false, end));
+                }
+                (4, Some(id)) => {
+                    table.postpone(id, end);
+                    model.entry(id).and_modify(|(.., due)| *due = end);
+                }
+                (_, Some(id)) => {
+                    assert!(table.remove(id).is_some());
+                    assert!(table.remove(id).is_none());
+                    model.remove(&id);
+                }
+            }
+            assert_agrees(&table, &model);
+        }
+    }
+
+    #[test]
+    fn memory_is_given_back_when_most_sessions_are_gone() {
+        let mut table = Table::default();
+        let ids: Vec<_> = (0..10_000)
+            .map(|_| SessionId::generate(Shard::new(1)))
+            .collect();
+        for id in &ids {
+            table.insert(*id, record(Some("alice"), at(60)));
+        }
+        let full = table.slots.capacity();
+        assert!(full < 13_000, "room for a quarter more at most");
+        for id in &ids[10..] {
+            table.remove(*id);
+        }
+        assert!(table.slots.capacity() <= SMALL);
+        assert!(table.by_id.capacity() <= SMALL * 2);
+        assert!(table.by_subject.capacity() <= SMALL * 2);
+        assert_eq!(table.sessions_of("alice").count(), 10);
+    }
+
+    #[test]
+    fn a_slot_is_an_id_and_a_pointer_to_a_record() {
+        assert_eq!(size_of::<Slot>(), 32);
+    }
+}
