@@ -13,10 +13,11 @@ const ADVISORIES_LIMIT: Duration = Duration::from_secs(120);
 pub(crate) fn policy(context: &Context) -> Report {
     let deny = |args| process::show(&mut context.workspace.cargo(args));
     let everything = deny(&["deny", "--all-features", "check", "licenses", "sources"]);
-    // An edge that may exist need not.
+    // An edge that may exist need not; which crate is the parent is said without the whole graph.
     let check_edges = [
         "--exclude-dev",
         "check",
+        "--hide-inclusion-graph",
         "--allow",
         "unused-wrapper",
         "bans",
