@@ -35,7 +35,7 @@ pub struct Commit {
     pub cookie: CookieAction,
     /// How it went.
     pub outcome: CommitOutcome,
-    /// Whether the handler used the session, so that the response depends on the cookie.
+    /// Whether the handler used the session, or tried to, so that the response depends on the cookie.
     pub was_used: bool,
     /// Whether somebody is signed in.
     pub is_signed_in: bool,
@@ -125,7 +125,7 @@ impl Session {
             Commit {
                 cookie,
                 outcome,
-                was_used: self.was_loaded(),
+                was_used: self.was_used(),
                 is_signed_in: state
                     .live()
                     .is_some_and(|live| live.record.subject().is_some()),
@@ -172,6 +172,8 @@ impl Session {
             return self.store_pending().await;
         };
         let mut change = self.state(|state| std::mem::take(&mut state.pending));
+        // What the request does not know of may fail without it: the next one does it.
+        let matters = change.has_edits();
         let renewal = self.due_renewal(&live).filter(|_| answered);
         if let Some(secret) = &renewal {
             let (issue, replaces) = (secret.hash(), live.secret);
@@ -181,13 +183,11 @@ impl Session {
                 soft: true,
             });
         }
-        let matters = change.has_edits() || renewal.is_some();
         change = self.with_use(change, &live);
         if !change.is_empty() {
             match self.apply(&live, change).await {
                 Ok(record) => self.note_renewal(&live, renewal, &record),
                 Err(SessionError::Ended) if !matters => self.state(|state| state.end(false)),
-                // A touch or a presentation that was not recorded is recorded by the next request.
                 Err(_) if !matters => return Ok(()),
                 Err(error) => return Err(error),
             }

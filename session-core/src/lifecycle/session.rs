@@ -1,6 +1,7 @@
 //! The handle that an application works with.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -48,6 +49,7 @@ pub(super) struct Inner {
     pub(super) sessions: Sessions,
     pub(super) presented: Presented,
     pub(super) arrived_at: Timestamp,
+    used: AtomicBool,
     opened: OnceCell<()>,
     state: Mutex<State>,
     /// What happens at once happens one after the other.
@@ -61,6 +63,7 @@ impl Session {
             sessions,
             presented,
             arrived_at,
+            used: AtomicBool::new(false),
             opened: OnceCell::new(),
             state: Mutex::new(State::new()),
             turn: Arc::new(Semaphore::new(1)),
@@ -244,6 +247,7 @@ impl Session {
     /// Loads the session if it was not loaded yet. A failure is not remembered: the next use tries again.
     pub(super) async fn load(&self) -> Result<(), SessionError> {
         let inner = &self.inner;
+        inner.used.store(true, Ordering::Relaxed);
         let open = || async {
             let opened = inner
                 .sessions
@@ -253,6 +257,11 @@ impl Session {
             Ok(())
         };
         inner.opened.get_or_try_init(open).await.copied()
+    }
+
+    /// Whether anybody wanted it loaded.
+    pub(super) fn was_used(&self) -> bool {
+        self.inner.used.load(Ordering::Relaxed)
     }
 
     pub(super) fn was_loaded(&self) -> bool {

@@ -131,6 +131,12 @@ impl State {
     pub(super) fn adopt(&mut self, token: SessionToken, record: Record, by_sign_in: bool) {
         let secret = token.secret.hash();
         let deadline = record.deadline();
+        // A renewal after a sign-in is the sign-in's cookie.
+        let by_sign_in = by_sign_in
+            || matches!(
+                &self.cookie,
+                Cookie::Set { token: before, by_sign_in: true, .. } if before.id == token.id
+            );
         self.base = Base::Live(Live {
             id: token.id,
             record,
