@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use session_core::{
-    Clock, ManualClock, SecretHash, SessionId, SessionSecret, SessionStore, Shard, SharedStore,
+    Clock, Consistency, ManualClock, SecretHash, SessionId, SessionSecret, Shard, SharedStore,
     Subject, Timestamp,
 };
 
@@ -21,6 +21,7 @@ pub(crate) struct Context {
     pub(crate) neighbour: Option<SharedStore>,
     pub(crate) bounded: Option<OpenBounded>,
     pub(crate) clock: Option<ManualClock>,
+    pub(crate) consistency: Consistency,
     pub(crate) seed: u64,
 }
 

@@ -37,9 +37,13 @@
 mod case;
 mod cases;
 mod context;
+mod expect;
+#[doc(hidden)]
+pub mod history;
 mod opened;
 pub mod reference;
 mod rng;
+mod sample;
 mod suite;
 
 pub use opened::Opened;

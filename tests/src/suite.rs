@@ -22,9 +22,6 @@ use crate::opened::Opened;
 
 type Open = Arc<dyn Fn() -> BoxFuture<'static, Opened> + Send + Sync>;
 
-/// How long a case may take before it fails: clause 16 says that every call ends.
-const CASE_TIME_LIMIT: Duration = Duration::from_secs(120);
-
 /// The conformance suite for one store. See the [crate's documentation](crate) for an example.
 #[must_use]
 pub struct Suite {
@@ -33,6 +30,7 @@ pub struct Suite {
     bounded: Option<OpenBounded>,
     consistency: Consistency,
     clock: Option<ManualClock>,
+    time_limit: Duration,
     seed: u64,
     /// Cases that move the clock run alone.
     gate: RwLock<()>,
@@ -70,6 +68,7 @@ impl Suite {
             bounded: None,
             consistency: Consistency::Linearizable,
             clock: None,
+            time_limit: Duration::from_secs(120),
             seed: seed(),
             gate: RwLock::new(()),
             runtime: OnceLock::new(),
@@ -108,6 +107,13 @@ impl Suite {
         T: Future<Output: Into<Opened>> + Send + 'static,
     {
         self.bounded = Some(Arc::new(move |max| open(max).map(Into::into).boxed()));
+        self
+    }
+
+    /// How long a case may take before it fails, because every call ends (clause 16). Without it, two
+    /// minutes.
+    pub fn time_limit(mut self, time_limit: Duration) -> Self {
+        self.time_limit = time_limit;
         self
     }
 
@@ -185,6 +191,7 @@ impl Suite {
             neighbour,
             bounded: self.bounded.clone(),
             clock: self.clock.clone(),
+            consistency: self.consistency,
             seed: self.seed,
         };
         let alone = [Need::Clock, Need::InjectedClock, Need::Quiet];
@@ -194,14 +201,14 @@ impl Suite {
             (None, Some(self.gate.read().await))
         };
         let run = AssertUnwindSafe((case.run)(context)).catch_unwind();
-        match tokio::time::timeout(CASE_TIME_LIMIT, run).await {
+        match tokio::time::timeout(self.time_limit, run).await {
             Ok(Ok(())) => Ok(Outcome::Passed),
             Ok(Err(panic)) => Err(format!(
                 "{} (SESSION_CONFORMANCE_SEED={})",
                 message(&*panic),
                 self.seed
             )),
-            Err(_) => Err(format!("took longer than {CASE_TIME_LIMIT:?}")),
+            Err(_) => Err(format!("it took longer than {:?}", self.time_limit)),
         }
     }
 

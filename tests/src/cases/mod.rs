@@ -1,9 +1,45 @@
-//! The cases, by clause.
+//! The cases: a file for each clause or two, and one for each ability.
 
+mod apart;
+mod apply;
+mod bounded;
 mod create;
+mod delete;
+mod expiry;
+mod limit;
+mod listing;
+mod load;
+mod renewal;
+mod revoke;
+mod scan;
+mod touch;
+mod tries;
+mod values;
+mod watch;
+mod whole;
 
 use crate::case::Case;
 
+/// Every case, in the order of the clauses.
 pub(crate) fn all() -> Vec<Case> {
-    [create::cases()].concat()
+    [
+        create::cases(),
+        load::cases(),
+        apply::cases(),
+        whole::cases(),
+        touch::cases(),
+        expiry::cases(),
+        renewal::cases(),
+        listing::cases(),
+        limit::cases(),
+        tries::cases(),
+        revoke::cases(),
+        delete::cases(),
+        values::cases(),
+        apart::cases(),
+        watch::cases(),
+        scan::cases(),
+        bounded::cases(),
+    ]
+    .concat()
 }

@@ -1,0 +1,431 @@
+//! Clause 14: values come back byte for byte, names may be odd, and bounds are kept.
+
+use std::num::NonZeroUsize;
+
+use session_core::{
+    Change, EntryName, ErrorKind, JsonText, LimitPolicy, MAX_NAME_BYTES, SignInLimit, Subject,
+};
+
+use crate::case::Case;
+use crate::context::{Context, fresh_id};
+use crate::expect::{
+    ExpectAdmission, ExpectApplication, ExpectCreation, ExpectLoaded, ExpectRefusal,
+};
+use crate::sample::{Session, json, json_of, name, new_record, set};
+
+pub(super) fn cases() -> Vec<Case> {
+    cases![
+        clause_14_every_json_text_comes_back_byte_for_byte,
+        clause_14_every_name_comes_back_byte_for_byte,
+        clause_14_names_that_look_alike_are_different,
+        clause_14_every_subject_is_kept_apart,
+        clause_14_a_value_of_1_mib_is_legal,
+        clause_14_a_session_of_4_mib_is_legal,
+        clause_14_a_session_at_the_stated_bounds_is_legal,
+        clause_14_a_value_over_the_bound_changes_nothing,
+        clause_14_a_session_over_the_bound_changes_nothing,
+        clause_14_one_entry_too_many_changes_nothing,
+        clause_14_a_sign_in_too_large_ends_nothing,
+        clause_14_what_a_change_removes_makes_room_for_what_it_sets,
+    ]
+}
+
+fn texts() -> Vec<String> {
+    let mut texts: Vec<String> = [
+        "null",
+        "true",
+        "0",
+        "-0",
+        "1.0",
+        "1e2",
+        "1E+2",
+        "1e-7",
+        "0.1",
+        "-0.0",
+        "100000000000000000000000000000000000001",
+        "0.10000000000000000000000000000000001",
+        "1e400",
+        "\"\"",
+        "\"\\u0000\"",
+        "\"\\u0000\\u0001\\u001f\"",
+        "\"\\uD83D\\uDE00\"",
+        "\"\\u00e9\"",
+        "\"é\"",
+        "\"e\u{301}\"",
+        "\"\u{1F600}\"",
+        "\"\u{10FFFF}\"",
+        "\"\u{FEFF}\"",
+        "\"\u{2028}\u{2029}\"",
+        "\"\u{7f}\"",
+        "\"\\/\"",
+        "\"/\"",
+        "\"\\b\\f\\n\\r\\t\\\"\\\\\"",
+        "[]",
+        "{}",
+        "[ ]",
+        "{ }",
+        " 1 ",
+        "\t[1,\r\n 2]\n",
+        "{\"b\": 1, \"a\": 2}",
+        "{\"a\": 1, \"a\": 2}",
+        "{\"\": null}",
+        "{\"\\u0000\": 1}",
+        "[null,[],{}]",
+        "\"'; DROP TABLE sessions; --\"",
+        "\"$1 %s {} :name ?\"",
+        "\"a:b|c,d;e\"",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    texts.push(format!("{}{}", "[".repeat(127), "]".repeat(127)));
+    texts.push(format!("\"{}\"", "\u{1F600}".repeat(1000)));
+    texts
+}
+
+async fn clause_14_every_json_text_comes_back_byte_for_byte(given: Context) {
+    let texts = texts();
+    let entries: Vec<_> = texts
+        .iter()
+        .enumerate()
+        .map(|(at, text)| (name(format!("text-{at:03}")), json(text)))
+        .collect();
+    let is_exact = async |id| {
+        let record = given.load(id).await.live();
+        for ((_, value), text) in record.entries().zip(&texts) {
+            assert_eq!(value.as_bytes(), text.as_bytes());
+        }
+        assert_eq!(record.entries().count(), texts.len());
+    };
+    let created = fresh_id();
+    let new = new_record().with_entries(entries.clone());
+    given.store().create(created, &new).await.created();
+    is_exact(created).await;
+
+    let applied = given.visitor().await.id;
+    for (entry, value) in entries {
+        let text = value.as_str().to_owned();
+        let record = given
+            .change(applied, Change::new().set(entry.clone(), value))
+            .await;
+        assert_eq!(record.get(entry.as_str()), Some(&*text));
+    }
+    is_exact(applied).await;
+}
+
+/// Names with every byte that UTF-8 can have but NUL, and of every length up to the longest.
+fn names() -> Vec<String> {
+    let chars = ('\u{1}'..='\u{17f}').chain(['\u{800}', '\u{FFFD}', '\u{FEFF}', '\u{1F600}']);
+    let lead_bytes = (0x10..0x110).map(|high: u32| high * 0x1000 + 1);
+    let mut names: Vec<_> = chars
+        .chain(lead_bytes.filter_map(char::from_u32).step_by(16))
+        .map(String::from)
+        .collect();
+    names.extend((2..=MAX_NAME_BYTES).step_by(11).map(|len| "n".repeat(len)));
+    names.push("\u{1F600}".repeat(63));
+    names.push(" leading and trailing ".to_owned());
+    names.push("session:reserved".to_owned());
+    names.push("../../etc/passwd".to_owned());
+    names.push("{tag}:*?[a-z]\r\n$1".to_owned());
+    names.push("\u{ff}".repeat(127));
+    names
+}
+
+async fn clause_14_every_name_comes_back_byte_for_byte(given: Context) {
+    let names = names();
+    let id = given.visitor().await.id;
+    for half in names.chunks(names.len().div_ceil(2)) {
+        let change = half
+            .iter()
+            .enumerate()
+            .fold(Change::new(), |change, (at, text)| {
+                change.set(name(text), json(at.to_string()))
+            });
+        given.change(id, change).await;
+        let record = given.load(id).await.live();
+        for (at, text) in half.iter().enumerate() {
+            assert_eq!(record.get(text), Some(&*at.to_string()), "{text:?}");
+        }
+        let clear = half
+            .iter()
+            .fold(Change::new(), |change, text| change.remove(name(text)));
+        assert_eq!(given.change(id, clear).await.entries().count(), 0);
+    }
+}
+
+async fn clause_14_names_that_look_alike_are_different(given: Context) {
+    let alike = [
+        "cart",
+        "Cart",
+        "CART",
+        "cart ",
+        " cart",
+        "ca\u{200b}rt",
+        "\u{e9}",
+        "e\u{301}",
+        "E\u{301}",
+        "1",
+        "01",
+        "1.0",
+        "null",
+        "NULL",
+        "%",
+        "_",
+        "a.b",
+        "a:b",
+        "a/b",
+        "a\\b",
+        "ß",
+        "ss",
+        "ﬁ",
+        "fi",
+    ];
+    let id = given.visitor().await.id;
+    for (at, text) in alike.iter().enumerate() {
+        given.change(id, set(text, at.to_string())).await;
+    }
+    let record = given.load(id).await.live();
+    assert_eq!(record.entries().count(), alike.len());
+    for (at, text) in alike.iter().enumerate() {
+        assert_eq!(record.get(text), Some(&*at.to_string()), "{text:?}");
+    }
+}
+
+async fn clause_14_every_subject_is_kept_apart(given: Context) {
+    // Fresh on every run, so that a shared server may hold those of other runs.
+    let tail = fresh_id().to_string();
+    let odd = [
+        "",
+        " ",
+        "%",
+        "_",
+        "*",
+        "?",
+        "{a}",
+        "[a-z]",
+        "'",
+        "\"",
+        "\\",
+        "\r\n",
+        "\t",
+        ":",
+        "|",
+        "é",
+        "e\u{301}",
+        "\u{1F600}",
+        "\u{FEFF}",
+        "\u{7f}",
+        "\u{1}",
+        "A",
+        "a",
+        "A ",
+        "null",
+        "$1",
+        "..",
+    ];
+    let mut subjects: Vec<_> = odd.iter().map(|odd| format!("{odd}{tail}{odd}")).collect();
+    subjects.push(tail.repeat(7));
+    subjects.push(format!("{tail}{}", "\u{1F600}".repeat(55)));
+    subjects.push(format!("{tail}{}", "x".repeat(MAX_NAME_BYTES - tail.len())));
+    subjects.push(format!(
+        "{tail}{}",
+        "x".repeat(MAX_NAME_BYTES - tail.len() - 1)
+    ));
+    let mut users = Vec::new();
+    for text in &subjects {
+        let subject = Subject::new(text).unwrap();
+        users.push((given.user(&subject).await.id, subject));
+    }
+    for (id, subject) in &users {
+        assert_eq!(given.listed(subject).await, [*id], "{subject:?}");
+        assert_eq!(
+            given.load(*id).await.live().subject(),
+            Some(subject.as_str())
+        );
+    }
+    for (id, subject) in &users {
+        let ended = given.store().revoke(subject, None).await.unwrap();
+        assert_eq!(ended, [*id], "{subject:?}");
+    }
+}
+
+async fn clause_14_a_value_of_1_mib_is_legal(given: Context) {
+    let id = given.visitor().await.id;
+    let value = json_of(1 << 20);
+    given
+        .change(id, Change::new().set(name("a"), value.clone()))
+        .await;
+    let record = given.load(id).await.live();
+    assert!(
+        record.get("a") == Some(value.as_str()),
+        "1 MiB came back otherwise"
+    );
+}
+
+fn entries_of(session_bytes: usize, value_bytes: usize) -> Vec<(EntryName, JsonText)> {
+    let mut entries = Vec::new();
+    let mut left = session_bytes;
+    while left > 0 {
+        let entry = name(format!("{:04}", entries.len()));
+        let mut value = value_bytes.min(left - 4);
+        if (1..8).contains(&(left - 4 - value)) {
+            value -= 8;
+        }
+        left -= 4 + value;
+        entries.push((entry, json_of(value)));
+    }
+    entries
+}
+
+async fn is_legal(given: &Context, session_bytes: usize, value_bytes: usize) {
+    let entries = entries_of(session_bytes, value_bytes);
+    let total: usize = entries
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.as_str().len())
+        .sum();
+    assert_eq!(total, session_bytes);
+    let created = fresh_id();
+    let new = new_record().with_entries(entries.clone());
+    given.store().create(created, &new).await.created();
+    let applied = given.visitor().await.id;
+    for (entry, value) in entries.clone() {
+        given.change(applied, Change::new().set(entry, value)).await;
+    }
+    for id in [created, applied] {
+        let record = given.load(id).await.live();
+        let came_back = record.entries().eq(entries
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())));
+        assert!(came_back, "{session_bytes} bytes came back otherwise");
+        assert!(given.store().delete(id).await.unwrap());
+    }
+}
+
+async fn clause_14_a_session_of_4_mib_is_legal(given: Context) {
+    is_legal(&given, 4 << 20, 1 << 20).await;
+}
+
+async fn clause_14_a_session_at_the_stated_bounds_is_legal(given: Context) {
+    let bounds = given.store().facts().bounds;
+    assert!(
+        bounds.value_bytes >= 1 << 20,
+        "a value of 1 MiB is legal everywhere"
+    );
+    assert!(
+        bounds.session_bytes >= 4 << 20,
+        "a session of 4 MiB is legal everywhere"
+    );
+    is_legal(&given, bounds.session_bytes, bounds.value_bytes).await;
+}
+
+async fn is_too_large(given: &Context, full: &Session, change: Change) {
+    for seen in [None, Some(&full.record)] {
+        let refused = given.store().apply(full.id, &change, seen).await;
+        refused.refused(ErrorKind::TooLarge);
+        assert!(
+            given.load(full.id).await.live() == full.record,
+            "something changed"
+        );
+    }
+}
+
+async fn with_entries(given: &Context, entries: Vec<(EntryName, JsonText)>) -> Session {
+    let session = given.visitor().await;
+    let change = entries
+        .into_iter()
+        .fold(Change::new(), |change, (entry, value)| {
+            change.set(entry, value)
+        });
+    let record = given.change(session.id, change).await;
+    Session { record, ..session }
+}
+
+async fn clause_14_a_value_over_the_bound_changes_nothing(given: Context) {
+    let over = json_of(given.store().facts().bounds.value_bytes + 1);
+    let session = with_entries(&given, vec![(name("a"), json("1"))]).await;
+    for entry in ["a", "b"] {
+        let change = set("c", "2").set(name(entry), over.clone()).touch();
+        is_too_large(&given, &session, change).await;
+    }
+    let id = fresh_id();
+    let new = new_record().with_entries([(name("a"), over)]);
+    given
+        .store()
+        .create(id, &new)
+        .await
+        .refused(ErrorKind::TooLarge);
+    given.load(id).await.absent();
+    given.store().create(id, &new_record()).await.created();
+}
+
+async fn clause_14_a_session_over_the_bound_changes_nothing(given: Context) {
+    let bounds = given.store().facts().bounds;
+    let full = with_entries(&given, entries_of(bounds.session_bytes, bounds.value_bytes)).await;
+    is_too_large(&given, &full, set("x", "1")).await;
+    let change = Change::new()
+        .remove(name("0000"))
+        .set(name("longer-name"), json_of(1 << 20));
+    if bounds.value_bytes == 1 << 20 {
+        is_too_large(&given, &full, change).await;
+    }
+    let mut entries = entries_of(bounds.session_bytes, bounds.value_bytes);
+    entries.push((name("x"), json("1")));
+    let (id, new) = (fresh_id(), new_record().with_entries(entries));
+    given
+        .store()
+        .create(id, &new)
+        .await
+        .refused(ErrorKind::TooLarge);
+    given.load(id).await.absent();
+}
+
+fn many(count: usize) -> Vec<(EntryName, JsonText)> {
+    (0..count)
+        .map(|at| (name(format!("n{at}")), json("0")))
+        .collect()
+}
+
+async fn clause_14_one_entry_too_many_changes_nothing(given: Context) {
+    let max = given.store().facts().bounds.entries;
+    let full = with_entries(&given, many(max)).await;
+    is_too_large(&given, &full, set("x", "1")).await;
+    given.change(full.id, set("n0", "1")).await;
+    let (id, new) = (fresh_id(), new_record().with_entries(many(max + 1)));
+    given
+        .store()
+        .create(id, &new)
+        .await
+        .refused(ErrorKind::TooLarge);
+    given.load(id).await.absent();
+}
+
+async fn clause_14_a_sign_in_too_large_ends_nothing(given: Context) {
+    let (subject, user) = given.some_user().await;
+    let over = json_of(given.store().facts().bounds.value_bytes + 1);
+    let new = new_record().with_entries([(name("a"), over)]);
+    let limit = SignInLimit {
+        max: NonZeroUsize::MIN,
+        policy: LimitPolicy::EndOldest,
+    };
+    let (ticket, id) = (given.ticket(&subject).await, given.id_of(&subject));
+    let refused = given.store().sign_in(&ticket, id, &new, Some(limit)).await;
+    refused.refused(ErrorKind::TooLarge);
+    given.load(id).await.absent();
+    assert_eq!(given.load(user.id).await.live(), user.record);
+    assert_eq!(given.listed(&subject).await, [user.id]);
+    let again = given
+        .store()
+        .sign_in(&ticket, id, &new_record(), Some(limit))
+        .await;
+    assert_eq!(again.admitted().1, [user.id]);
+}
+
+async fn clause_14_what_a_change_removes_makes_room_for_what_it_sets(given: Context) {
+    let bounds = given.store().facts().bounds;
+    let entries = entries_of(bounds.session_bytes, bounds.value_bytes);
+    let full = with_entries(&given, entries).await;
+    let change = Change::new().remove(name("0000")).set(name("x"), json("1"));
+    given.store().apply(full.id, &change, None).await.applied();
+    let change = Change::new().clear().set(name("y"), json_of(1 << 20));
+    let record = given.store().apply(full.id, &change, None).await.applied();
+    assert_eq!(record.entries().count(), 1);
+}

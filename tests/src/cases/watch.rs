@@ -1,0 +1,182 @@
+//! The optional `Watch`: a feed of what ended or was renewed.
+
+use std::num::NonZeroUsize;
+
+use session_core::{Change, Feed, FeedItem, LimitPolicy, SessionId, SignInLimit, Timeouts};
+
+use crate::case::Case;
+use crate::context::{Context, fresh_id, fresh_secret, fresh_subject};
+use crate::expect::ExpectAdmission;
+use crate::sample::{
+    millis, mins, new_record, promote, renew, renew_softly, secs, set, sorted, touch,
+};
+
+pub(super) fn cases() -> Vec<Case> {
+    cases![
+        watch_tells_of_every_way_to_end_once: Watch + Quiet,
+        watch_tells_of_renewals_and_of_first_presentations: Watch + Quiet,
+        watch_tells_nothing_of_what_did_not_happen: Watch + Quiet,
+        watch_tells_nothing_of_expiry: Watch + Clock,
+        watch_tells_every_reader: Watch + Quiet,
+        watch_tells_of_what_other_handles_did: Watch + Quiet + SecondHandle,
+    ]
+}
+
+/// The next item but `Changed`, which a store may tell besides.
+pub(super) async fn next(feed: &mut Feed) -> FeedItem {
+    loop {
+        let item = tokio::time::timeout(secs(10), feed.next()).await;
+        match item
+            .expect("the feed tells within 10 s")
+            .expect("the store is open")
+        {
+            FeedItem::Changed(_) => {}
+            item => return item,
+        }
+    }
+}
+
+/// Destroys a session and expects that the feed tells of that next: of nothing before it.
+async fn tells_nothing_more(given: &Context, feed: &mut Feed) {
+    let last = given.visitor().await.id;
+    assert!(given.store().delete(last).await.unwrap());
+    assert_eq!(next(feed).await, FeedItem::Ended(last));
+}
+
+async fn ends(feed: &mut Feed, ids: impl IntoIterator<Item = SessionId>) {
+    let expected = sorted(ids);
+    let mut told = Vec::new();
+    for _ in &expected {
+        match next(feed).await {
+            FeedItem::Ended(id) => told.push(id),
+            other => panic!("expected an end, the feed told {other:?}"),
+        }
+    }
+    assert_eq!(sorted(told), expected);
+}
+
+fn watch(given: &Context) -> Feed {
+    given.store().abilities().watch.unwrap().watch()
+}
+
+async fn watch_tells_of_every_way_to_end_once(given: Context) {
+    let mut feed = watch(&given);
+    let (subject, user) = given.some_user().await;
+    let visitor = given.visitor().await;
+    for id in [user.id, visitor.id] {
+        assert!(given.store().delete(id).await.unwrap());
+        ends(&mut feed, [id]).await;
+    }
+    let (first, second, kept) = (
+        given.user(&subject).await.id,
+        given.user(&subject).await.id,
+        given.user(&subject).await.id,
+    );
+    given.store().revoke(&subject, Some(kept)).await.unwrap();
+    ends(&mut feed, [first, second]).await;
+
+    let limit = SignInLimit {
+        max: NonZeroUsize::MIN,
+        policy: LimitPolicy::EndOldest,
+    };
+    let (ticket, id) = (given.ticket(&subject).await, given.id_of(&subject));
+    let admission = given
+        .store()
+        .sign_in(&ticket, id, &new_record(), Some(limit))
+        .await;
+    assert_eq!(admission.admitted().1, [kept]);
+    ends(&mut feed, [kept]).await;
+
+    let later = given.id_of(&subject);
+    let admission = given.sign_in(&ticket.next_attempt(), later, None).await;
+    assert_eq!(admission.admitted().1, [id]);
+    ends(&mut feed, [id]).await;
+    tells_nothing_more(&given, &mut feed).await;
+}
+
+async fn watch_tells_of_renewals_and_of_first_presentations(given: Context) {
+    let mut feed = watch(&given);
+    let (_, user) = given.some_user().await;
+    let visitor = given.visitor().await;
+    given.change(user.id, promote(user.secret)).await;
+    assert_eq!(next(&mut feed).await, FeedItem::Renewed(user.id));
+    for session in [user, visitor] {
+        let next_secret = fresh_secret();
+        given
+            .change(session.id, renew(session.secret, next_secret))
+            .await;
+        assert_eq!(next(&mut feed).await, FeedItem::Renewed(session.id));
+        given.change(session.id, promote(next_secret)).await;
+        assert_eq!(next(&mut feed).await, FeedItem::Renewed(session.id));
+        given
+            .change(session.id, renew_softly(next_secret, fresh_secret()))
+            .await;
+        assert_eq!(next(&mut feed).await, FeedItem::Renewed(session.id));
+    }
+    tells_nothing_more(&given, &mut feed).await;
+}
+
+async fn watch_tells_nothing_of_what_did_not_happen(given: Context) {
+    let (subject, user) = given.some_user().await;
+    let ended = given.visitor().await;
+    assert!(given.store().delete(ended.id).await.unwrap());
+    let mut feed = watch(&given);
+    assert!(!given.store().delete(ended.id).await.unwrap());
+    assert!(!given.store().delete(fresh_id()).await.unwrap());
+    given
+        .store()
+        .apply(ended.id, &set("a", "1"), None)
+        .await
+        .unwrap();
+    given.change(user.id, set("a", "1")).await;
+    given.change(user.id, touch()).await;
+    given.change(user.id, promote(fresh_secret())).await;
+    given.change(user.id, Change::new().clear()).await;
+    let conflict = renew(fresh_secret(), fresh_secret());
+    given.store().apply(user.id, &conflict, None).await.unwrap();
+    given.store().revoke(&fresh_subject(), None).await.unwrap();
+    given.store().revoke(&subject, Some(user.id)).await.unwrap();
+    let limit = SignInLimit {
+        max: NonZeroUsize::MIN,
+        policy: LimitPolicy::Refuse,
+    };
+    let (ticket, id) = (given.ticket(&subject).await, given.id_of(&subject));
+    let refused = given
+        .store()
+        .sign_in(&ticket, id, &new_record(), Some(limit))
+        .await;
+    refused.limit_reached();
+    tells_nothing_more(&given, &mut feed).await;
+}
+
+async fn watch_tells_nothing_of_expiry(given: Context) {
+    let mut feed = watch(&given);
+    let visitor = given.visitor_for(Timeouts::new(mins(1))).await;
+    given.advance(mins(1) + millis(1));
+    assert!(!given.store().delete(visitor.id).await.unwrap());
+    given.load(visitor.id).await.unwrap();
+    tells_nothing_more(&given, &mut feed).await;
+}
+
+async fn watch_tells_every_reader(given: Context) {
+    let mut feeds = [watch(&given), watch(&given), watch(&given)];
+    let id = given.visitor().await.id;
+    assert!(given.store().delete(id).await.unwrap());
+    for feed in &mut feeds {
+        assert_eq!(next(feed).await, FeedItem::Ended(id));
+    }
+}
+
+async fn watch_tells_of_what_other_handles_did(given: Context) {
+    let mut feed = watch(&given);
+    let visitor = given.visitor().await;
+    let renewal = renew(visitor.secret, fresh_secret());
+    given
+        .handle(1)
+        .apply(visitor.id, &renewal, None)
+        .await
+        .unwrap();
+    assert_eq!(next(&mut feed).await, FeedItem::Renewed(visitor.id));
+    assert!(given.handle(1).delete(visitor.id).await.unwrap());
+    assert_eq!(next(&mut feed).await, FeedItem::Ended(visitor.id));
+}
