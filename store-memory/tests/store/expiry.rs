@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::{
-    Change, Clock, NewRecord, SessionId, SessionSecret, SessionStore, Shard, Timeouts,
-};
+use session_core::{Change, NewRecord, SessionId, SessionSecret, SessionStore, Shard, Timeouts};
 use store_memory::MemoryStore;
 
 use crate::{MINUTE, apply, create, living, load, new_record, store};
