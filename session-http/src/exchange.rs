@@ -1,13 +1,14 @@
 //! One request and its response.
 
+use http::Method;
 use http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY};
 use session_core::{Commit, CookieAction, Presented, Session, Sessions};
 
 use crate::fetch::RequestHead;
 use crate::header::HeaderCarrier;
-use crate::origin::OriginVerdict;
+use crate::origin::{OriginVerdict, require_own};
 use crate::problem::Problem;
-use crate::transport::{Transport, WhenEnded};
+use crate::transport::Transport;
 
 const X_CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
@@ -32,7 +33,7 @@ pub struct Exchange<'t> {
     verdict: OriginVerdict,
     csrf_token: Option<String>,
     is_guarded: bool,
-    is_safe: bool,
+    method: Method,
     /// Whether somebody navigates here and is not just being prepared for it.
     may_forget: bool,
 }
@@ -55,8 +56,8 @@ impl<'t> Exchange<'t> {
             presented,
             verdict,
             csrf_token: csrf_token.map(str::to_owned),
-            is_guarded: transport.same_origin.guards(head.method),
-            is_safe: head.method.is_safe(),
+            is_guarded: transport.same_origin.guards(head),
+            method: head.method.clone(),
             may_forget: head.is_navigation() && !head.is_prefetch(),
         }
     }
@@ -80,24 +81,24 @@ impl<'t> Exchange<'t> {
     ///
     /// The problem to answer with instead of calling a handler.
     pub async fn guard(&self, session: &Session) -> Result<(), Problem> {
-        let checked = match &self.csrf_token {
-            Some(token) => session.is_csrf_token(token).await,
-            None => Ok(false),
-        };
-        match (self.verdict, checked) {
-            _ if !self.is_guarded => Ok(()),
-            (OriginVerdict::Allowed, _) | (_, Ok(true)) => Ok(()),
-            (_, Ok(false)) => Err(Problem::CROSS_ORIGIN),
-            (_, Err(error)) => Err(Problem::from(&error)),
+        let token = self.csrf_token.as_deref();
+        if self.is_guarded {
+            return require_own(session, token).await;
         }
+        if let Some(token) = token {
+            // It matters to a sign-in alone, which finds out by itself if this failed.
+            let _ = session.is_csrf_token(token).await;
+        }
+        Ok(())
     }
 
-    /// What the client is told in the place of an answer that the handler gave, if the commit did not go
-    /// well. Edits that were refused must not look as if they had been made.
+    /// What the client is told in the place of the handler's answer, if the commit did not go well:
+    /// edits that were refused must not look as if they had been made. See [`WhenEnded::problem`].
     #[must_use]
     pub fn problem(&self, commit: &Commit) -> Option<Problem> {
-        let ended_is_one = !self.is_safe && self.transport.when_ended == WhenEnded::RefuseUnsafe;
-        Problem::of_commit(commit, ended_is_one)
+        self.transport
+            .when_ended
+            .problem(&self.method, &commit.outcome)
     }
 
     /// The step of the response: sets or removes the client's token as the commit says, and tells caches

@@ -1,9 +1,10 @@
 //! The guard against requests that another site makes a visitor's browser send.
 
-use http::Method;
-use http::header::{CONTENT_TYPE, HOST, HeaderName, ORIGIN};
+use http::header::{CONTENT_TYPE, HOST, HeaderName, ORIGIN, UPGRADE};
+use session_core::{Provenance, Session};
 
 use crate::fetch::{RequestHead, SEC_FETCH_SITE};
+use crate::problem::Problem;
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -57,7 +58,7 @@ impl SameOrigin {
         Self::default()
     }
 
-    /// Whether a request with an unsafe method that is not shown to come from the application is
+    /// Whether a request with an unsafe method, or for a WebSocket, that is not shown to come from the application is
     /// refused with 403 before any handler sees it. What cannot be told by headers needs the CSRF token
     /// in the header `X-CSRF-Token`.
     #[must_use]
@@ -104,10 +105,17 @@ impl SameOrigin {
         self
     }
 
-    /// Whether a request with this method has to be shown to come from the application.
+    /// Whether this request has to be shown to come from the application before any handler sees it:
+    /// its method is an unsafe one, or it opens a WebSocket.
     #[must_use]
-    pub fn guards(&self, method: &Method) -> bool {
-        self.unsafe_methods && !method.is_safe()
+    pub fn guards(&self, head: RequestHead<'_>) -> bool {
+        let opens_socket = || {
+            head.headers
+                .get_all(UPGRADE)
+                .into_iter()
+                .any(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        };
+        self.unsafe_methods && (!head.method.is_safe() || opens_socket())
     }
 
     /// Judges a request by its headers.
@@ -172,6 +180,27 @@ impl SameOrigin {
                 text(first.as_bytes()).filter(|_| values.next().is_none())
             }
         }
+    }
+}
+
+/// Demands that a request comes from the application itself: for handlers of forms, whose CSRF token no
+/// header carries.
+///
+/// # Errors
+///
+/// [`Problem::CROSS_ORIGIN`] if it does not, or if nothing shows that it does and `csrf_token` is not
+/// the session's; the problem of loading the session.
+pub async fn require_own(session: &Session, csrf_token: Option<&str>) -> Result<(), Problem> {
+    if let (Provenance::Unproven, Some(token)) = (session.provenance(), csrf_token) {
+        // What it finds is remembered in the session.
+        session
+            .is_csrf_token(token)
+            .await
+            .map_err(|error| Problem::from(&error))?;
+    }
+    match session.provenance() {
+        Provenance::Own => Ok(()),
+        Provenance::Unproven | Provenance::Foreign => Err(Problem::CROSS_ORIGIN),
     }
 }
 

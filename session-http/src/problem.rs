@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use session_core::{Commit, CommitOutcome, ErrorKind, SessionError, StoreError};
+use session_core::{ErrorKind, SessionError, StoreError};
 
 /// Why a request is refused: a problem document (RFC 9457) with a stable type and no detail of the
 /// request or the session.
@@ -164,15 +164,6 @@ impl Problem {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Cookie"));
         }
         headers
-    }
-
-    /// What a commit has to tell the client instead of the handler's answer, if anything.
-    pub(crate) fn of_commit(commit: &Commit, ended_is_one: bool) -> Option<Self> {
-        match &commit.outcome {
-            CommitOutcome::Ended if ended_is_one => Some(Self::ENDED),
-            CommitOutcome::Failed(error) => Some(Self::from(&**error)),
-            _ => None,
-        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! How sessions travel over HTTP.
 
-use session_core::{Provenance, Sessions};
+use http::Method;
+use session_core::{CommitOutcome, Provenance, Sessions};
 
 use crate::cookie::SessionCookie;
 use crate::exchange::{Carrier, Exchange};
 use crate::fetch::RequestHead;
 use crate::header::HeaderCarrier;
 use crate::origin::{OriginVerdict, SameOrigin};
+use crate::problem::Problem;
 
 /// What the client is told when its session ended while its request was under way, and the request's
 /// writes were refused.
@@ -17,6 +19,22 @@ pub enum WhenEnded {
     RefuseUnsafe,
     /// The handler's answer.
     Pass,
+}
+
+impl WhenEnded {
+    /// What the client is told in the place of the handler's answer to a request with this method, after
+    /// a commit that went like this: of a store's failure always, whose edits are not stored, or may not
+    /// be.
+    #[must_use]
+    pub fn problem(self, method: &Method, outcome: &CommitOutcome) -> Option<Problem> {
+        match outcome {
+            CommitOutcome::Ended if self == Self::RefuseUnsafe && !method.is_safe() => {
+                Some(Problem::ENDED)
+            }
+            CommitOutcome::Failed(error) => Some(Problem::from(&**error)),
+            _ => None,
+        }
+    }
 }
 
 /// How sessions travel over HTTP: in which cookie or header, behind which guard, with which answers.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
 use http::{Request, Response};
-use session_core::{HandlerOutcome, Session, Sessions};
+use session_core::{CommitOutcome, HandlerOutcome, Session, Sessions};
 use session_http::{Exchange, Problem, RequestHead, Transport};
 use tower_service::Service;
 
@@ -116,6 +116,12 @@ async fn commit<ResBody: Default + 'static>(
         HandlerOutcome::Answered
     };
     let commit = session.commit(outcome).await;
+    if let CommitOutcome::Failed(error) = &commit.outcome {
+        tracing::error!(
+            error = &**error as &dyn std::error::Error,
+            "a session was not committed"
+        );
+    }
     if let Some(problem) = exchange.problem(&commit)
         && outcome == HandlerOutcome::Answered
     {

@@ -24,6 +24,19 @@ use super::rejection::SessionRejection;
 #[derive(Clone, Debug)]
 pub struct Session(pub session_core::Session);
 
+impl Session {
+    /// Demands that the request comes from the application itself, before something that another site
+    /// must not make a visitor's browser do. `csrf_token` is what a form brought; most requests are
+    /// known by their headers, and need none.
+    ///
+    /// # Errors
+    ///
+    /// A rejection of 403; the store's failure to load.
+    pub async fn require_own(&self, csrf_token: Option<&str>) -> Result<(), SessionRejection> {
+        Ok(session_http::require_own(&self.0, csrf_token).await?)
+    }
+}
+
 impl Deref for Session {
     type Target = session_core::Session;
 
