@@ -39,8 +39,6 @@ pub(crate) enum Need {
     Neighbour,
     /// A store that holds a stated number of sessions.
     Bounded,
-    /// A store whose answers are linearizable.
-    Linearizable,
     /// The optional `Watch`.
     Watch,
     /// The optional `Scan`.

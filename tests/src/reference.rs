@@ -292,18 +292,22 @@ impl SessionStore for ReferenceStore {
 #[async_trait]
 impl PurgeExpired for ReferenceStore {
     async fn purge_expired(&self, batch: usize) -> Result<usize, StoreError> {
-        Ok(self.step(|state, now| {
+        let removed = self.step(|state, now| {
             state.ended.retain(|_, ended| now < ended.at + REMEMBERED);
             let expired = state
                 .sessions
                 .iter()
                 .filter(|(_, record)| !record.is_live(now));
             let expired: Vec<_> = expired.map(|(id, _)| *id).take(batch).collect();
+            for id in &expired {
+                state.sessions.remove(id);
+            }
             expired
-                .iter()
-                .filter(|id| state.sessions.remove(*id).is_some())
-                .count()
-        }))
+        });
+        for id in &removed {
+            self.feed.send(FeedItem::Expired(*id));
+        }
+        Ok(removed.len())
     }
 }
 

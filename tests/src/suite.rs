@@ -227,9 +227,6 @@ impl Suite {
             Need::Bounded if self.bounded.is_none() => {
                 Some("it needs a store with a bound: Suite::bounded")
             }
-            Need::Linearizable if self.consistency != Consistency::Linearizable => {
-                Some("it is about stores whose answers are linearizable")
-            }
             Need::SecondHandle if self.consistency != Consistency::Linearizable => {
                 Some("it is about handles that see each other's calls at once")
             }

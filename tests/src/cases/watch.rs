@@ -6,7 +6,7 @@ use session_core::{Change, Feed, FeedItem, LimitPolicy, SessionId, SignInLimit, 
 
 use crate::case::Case;
 use crate::context::{Context, fresh_id, fresh_secret, fresh_subject};
-use crate::expect::ExpectAdmission;
+use crate::expect::{ExpectAdmission, ExpectLoaded};
 use crate::sample::{
     millis, mins, new_record, promote, renew, renew_softly, secs, set, sorted, touch,
 };
@@ -16,13 +16,14 @@ pub(super) fn cases() -> Vec<Case> {
         watch_tells_of_every_way_to_end_once: Watch + Quiet,
         watch_tells_of_renewals_and_of_first_presentations: Watch + Quiet,
         watch_tells_nothing_of_what_did_not_happen: Watch + Quiet,
-        watch_tells_nothing_of_expiry: Watch + Clock,
+        watch_tells_of_an_expiry_at_most_once_and_never_as_an_end: Watch + Clock,
         watch_tells_every_reader: Watch + Quiet,
         watch_tells_of_what_other_handles_did: Watch + Quiet + SecondHandle,
     ]
 }
 
-/// The next item but `Changed`, which a store may tell besides.
+/// The next item but those that a store may tell besides: a change, or that an expired session, maybe
+/// of another case, was removed.
 pub(super) async fn next(feed: &mut Feed) -> FeedItem {
     loop {
         let item = tokio::time::timeout(secs(10), feed.next()).await;
@@ -30,7 +31,7 @@ pub(super) async fn next(feed: &mut Feed) -> FeedItem {
             .expect("the feed tells within 10 s")
             .expect("the store is open")
         {
-            FeedItem::Changed(_) => {}
+            FeedItem::Changed(_) | FeedItem::Expired(_) => {}
             item => return item,
         }
     }
@@ -149,13 +150,40 @@ async fn watch_tells_nothing_of_what_did_not_happen(given: Context) {
     tells_nothing_more(&given, &mut feed).await;
 }
 
-async fn watch_tells_nothing_of_expiry(given: Context) {
+async fn watch_tells_of_an_expiry_at_most_once_and_never_as_an_end(given: Context) {
     let mut feed = watch(&given);
-    let visitor = given.visitor_for(Timeouts::new(mins(1))).await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(given.visitor_for(Timeouts::new(mins(1))).await.id);
+    }
     given.advance(mins(1) + millis(1));
-    assert!(!given.store().delete(visitor.id).await.unwrap());
-    given.load(visitor.id).await.unwrap();
-    tells_nothing_more(&given, &mut feed).await;
+    for id in &ids {
+        given.load(*id).await.absent();
+        assert!(!given.store().delete(*id).await.unwrap());
+    }
+    let last = given.visitor().await.id;
+    if let Some(purge) = given.store().abilities().purge {
+        while purge.purge_expired(100).await.unwrap() > 0 {}
+        while purge.purge_expired(100).await.unwrap() > 0 {}
+    }
+    assert!(given.store().delete(last).await.unwrap());
+    let mut expired = Vec::new();
+    loop {
+        let item = tokio::time::timeout(secs(10), feed.next()).await;
+        match item.expect("the feed tells within 10 s").unwrap() {
+            FeedItem::Ended(id) if id == last => break,
+            FeedItem::Ended(id) => assert!(!ids.contains(&id), "an expiry is no end"),
+            FeedItem::Expired(id) => {
+                assert!(!expired.contains(&id), "an expiry is told once");
+                expired.push(id);
+            }
+            _ => {}
+        }
+    }
+    assert!(
+        !expired.contains(&last),
+        "a live session was told as expired"
+    );
 }
 
 async fn watch_tells_every_reader(given: Context) {
