@@ -35,10 +35,13 @@ impl Session {
     ///
     /// [`SessionError::Conflict`] when others are faster every time; otherwise as [`Session::insert`] and
     /// [`Session::save`].
-    pub async fn update<T, F>(&self, key: impl Named<T>, mut f: F) -> Result<T, SessionError>
+    pub async fn update<T, F, V>(&self, key: impl Named<T>, mut f: F) -> Result<T, SessionError>
     where
         T: Serialize + DeserializeOwned,
-        F: AsyncFnMut(Option<T>) -> T,
+        // Not `AsyncFnMut`: of a closure that holds a reference, the compiler would not see that its
+        // future is `Send`, and no handler could call this.
+        F: FnMut(Option<T>) -> V,
+        V: Future<Output = T>,
     {
         let name = writable(key.name())?;
         self.save().await?;
@@ -73,10 +76,11 @@ impl Session {
     }
 
     /// Without a session nobody else can have one: the first value makes it.
-    async fn update_first<T, F>(&self, key: &impl Named<T>, mut f: F) -> Result<T, SessionError>
+    async fn update_first<T, F, V>(&self, key: &impl Named<T>, mut f: F) -> Result<T, SessionError>
     where
         T: Serialize + DeserializeOwned,
-        F: AsyncFnMut(Option<T>) -> T,
+        F: FnMut(Option<T>) -> V,
+        V: Future<Output = T>,
     {
         let value = f(None).await;
         self.insert_text(key.name(), encode(key.name(), &value)?)
