@@ -1,0 +1,176 @@
+//! The application: what all handlers share, and which of them answers what.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+use session_core::Sessions;
+use session_tower::SessionLayer;
+use session_tower::session_http::{CookieOptions, InvalidCookie, SameOrigin, SessionCookie};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+use crate::fault::{FaultStore, Faults};
+use crate::live::Live;
+use crate::log::Log;
+use crate::metrics::{Counters, Metrics};
+use crate::{api, assets, guards, lab, live, pages, problem, status, stores};
+
+/// The largest body of a request, unless its route says otherwise.
+const MAX_BODY: usize = 64 << 10;
+/// How often expired sessions are swept.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// What all handlers share. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct App(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    sessions: Sessions,
+    cookie: SessionCookie,
+    metrics: Metrics,
+    live: Live,
+    faults: Faults,
+    stopping: watch::Sender<bool>,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("config", &self.config)
+            .field("sessions", &self.sessions)
+            .finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Opens the store and sets everything up.
+    pub(crate) fn open(config: Config) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let opened = stores::open(&config.store)?;
+        let faults = Faults::default();
+        let store = if config.lab {
+            Arc::new(FaultStore::new(opened.store, faults.clone()))
+        } else {
+            opened.store
+        };
+        let counters = Counters::new();
+        let live = Live::new();
+        let sessions = Sessions::shared_builder(store)
+            .timeouts(config.timeouts())
+            .limit(config.limit())
+            .observer(counters.clone())
+            .observer(Log)
+            .observer(live.clone())
+            .build();
+        Ok(Self(Arc::new(Inner {
+            cookie: cookie(&config).build()?,
+            metrics: Metrics::new(counters, opened.count),
+            stopping: watch::Sender::new(false),
+            config,
+            sessions,
+            live,
+            faults,
+        })))
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    pub(crate) fn cookie(&self) -> &SessionCookie {
+        &self.0.cookie
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    pub(crate) fn live(&self) -> &Live {
+        &self.0.live
+    }
+
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.0.faults
+    }
+
+    pub(crate) fn store_name(&self) -> &'static str {
+        self.sessions().store().facts().name
+    }
+
+    pub(crate) fn node(&self) -> &str {
+        &self.0.config.node
+    }
+
+    /// Says that the program stops: nothing that goes on by itself goes on any longer.
+    pub(crate) fn stop(&self) {
+        self.0.stopping.send_replace(true);
+    }
+
+    /// Tells whether the program stops, and when it begins to.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.0.stopping.subscribe()
+    }
+
+    /// Keeps the store swept.
+    pub(crate) fn spawn_upkeep(&self) -> JoinHandle<()> {
+        let sessions = self.sessions().clone();
+        tokio::spawn(async move { sessions.upkeep(SWEEP_EVERY).await })
+    }
+}
+
+fn cookie(config: &Config) -> CookieOptions {
+    if config.insecure_cookies {
+        CookieOptions::new().with_name("id").with_secure(false)
+    } else {
+        CookieOptions::new()
+    }
+}
+
+/// Everything the program answers.
+pub(crate) fn router(app: App) -> Result<Router, InvalidCookie> {
+    // Forms and scripts of other sites are refused everywhere; programs may come with JSON.
+    let own = SameOrigin::new()
+        .with_unsafe_methods(true)
+        .with_json_programs(true);
+    let session = SessionLayer::new(app.sessions().clone())
+        .with_same_origin(own)
+        .with_cookie(cookie(app.config()))
+        .build()?;
+
+    let mut with_session = Router::new()
+        .merge(pages::routes())
+        .route("/live", get(live::live))
+        .nest("/api", api::routes());
+    if app.config().lab {
+        with_session = with_session.nest("/api/lab", lab::routes());
+    }
+    let with_session = with_session
+        .fallback(guards::not_found)
+        .method_not_allowed_fallback(guards::method_not_allowed)
+        .layer(session)
+        .layer(from_fn(problem::as_page));
+
+    Ok(Router::new()
+        .route("/healthz", get(status::healthz))
+        .route("/metrics", get(status::metrics))
+        .merge(assets::routes())
+        .merge(with_session)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn(lab::lose))
+        .layer(from_fn(guards::time_limit))
+        .layer(from_fn(guards::security_headers))
+        .layer(from_fn(guards::known_peer))
+        .layer(from_fn_with_state(app.clone(), guards::count))
+        .with_state(app))
+}

@@ -1,0 +1,110 @@
+//! What the program is told on its command line.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use clap::Parser;
+use session_core::{LimitPolicy, SignInLimit, Timeouts};
+use url::Url;
+
+/// A small web application with sessions, to look at and to try things on.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "demo", version)]
+pub struct Config {
+    /// Where to listen.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
+    pub listen: SocketAddr,
+
+    /// Where to keep sessions: memory: or memory:?max=50 (at most 50 sessions).
+    #[arg(long, value_name = "URL", default_value = "memory:")]
+    pub store: Url,
+
+    /// What this server calls itself.
+    #[arg(long, value_name = "NAME", default_value = "local")]
+    pub node: String,
+
+    /// How long a session lives unused.
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = humantime::parse_duration)]
+    pub idle_timeout: Duration,
+
+    /// How long a session lives at most; 400 days is the longest there is.
+    #[arg(long, value_name = "TIME", default_value = "12h", value_parser = humantime::parse_duration)]
+    pub absolute_timeout: Duration,
+
+    /// How old a secret grows before a signed-in session is given a new one.
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
+    pub renew_every: Duration,
+
+    /// How many sessions a user may have at once; the oldest makes room. No limit without this.
+    #[arg(long, value_name = "NUMBER")]
+    pub max_sessions: Option<NonZeroUsize>,
+
+    /// How recent a sign-in must be to check out.
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
+    pub fresh_sign_in: Duration,
+
+    /// Cookies without Secure and without the __Host- prefix: for plain http on other hosts than this.
+    #[arg(long)]
+    pub insecure_cookies: bool,
+
+    /// Adds the endpoints under /api/lab, with which tests make things go wrong. Not for the open.
+    #[arg(long)]
+    pub lab: bool,
+}
+
+impl Default for Config {
+    /// What the program does when it is told nothing.
+    fn default() -> Self {
+        Self::parse_from(["demo"])
+    }
+}
+
+impl Config {
+    /// "Remember me": thirty days, used or not.
+    const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        Timeouts::new(self.absolute_timeout)
+            .with_idle(self.idle_timeout)
+            .with_renewal(self.renew_every)
+    }
+
+    pub(crate) fn remembered(&self) -> Timeouts {
+        Timeouts::new(Self::REMEMBERED)
+            .without_idle()
+            .with_renewal(self.renew_every)
+    }
+
+    pub(crate) fn limit(&self) -> Option<SignInLimit> {
+        self.max_sessions.map(|max| SignInLimit {
+            max,
+            policy: LimitPolicy::EndOldest,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_are_the_ones_that_clap_accepts() {
+        use clap::CommandFactory;
+        Config::command().debug_assert();
+    }
+
+    #[test]
+    fn told_nothing_it_listens_on_this_machine_alone() {
+        assert!(Config::default().listen.ip().is_loopback());
+        assert!(!Config::default().lab);
+        assert!(!Config::default().insecure_cookies);
+    }
+
+    #[test]
+    fn remembered_sessions_have_no_idle_timeout() {
+        let remembered = Config::default().remembered();
+        assert_eq!(remembered.idle(), None);
+        assert_eq!(remembered.absolute().as_secs(), 30 * 86_400);
+    }
+}

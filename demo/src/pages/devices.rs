@@ -1,0 +1,137 @@
+//! "My devices": the sessions of whoever is signed in.
+
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+use session_core::{Device, SessionError, Timestamp};
+use session_tower::axum::{SessionRejection, SignedIn};
+
+use super::layout::Page;
+use super::notice::{self, Next, Notice};
+use super::time::{ago, time};
+use super::visitor::Visitor;
+use super::{to, to_sign_in};
+use crate::app::App;
+use crate::problem::{Kind, Problem};
+
+type User = Result<SignedIn, SessionRejection>;
+
+/// Whoever is signed in; a redirection to the sign-in page for others.
+fn required(user: User) -> Result<SignedIn, Response> {
+    user.map_err(|refused| match refused.error() {
+        Some(SessionError::NotSignedIn) => {
+            to_sign_in(Notice::SignInFirst, Next::Devices).into_response()
+        }
+        _ => refused.into_response(),
+    })
+}
+
+pub(crate) async fn list(
+    State(app): State<App>,
+    user: User,
+    query: Result<Query<notice::Query>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let user = match required(user) {
+        Ok(user) => user,
+        Err(response) => return Ok(response),
+    };
+    let devices = user.devices().await?;
+    let visitor = Visitor::of(&user).await?;
+    let page = Page {
+        title: "My devices",
+        notice: query.ok().and_then(|query| query.notice()),
+        body: body(&devices, app.sessions().now()),
+    };
+    Ok(page.render(&app, &visitor).into_response())
+}
+
+fn body(devices: &[Device], now: Timestamp) -> Markup {
+    html! {
+        section.card {
+            h1 { "My devices" }
+            p.lead { "Everywhere you are signed in. What you sign out here is out at once." }
+            ul.devices {
+                @for device in devices { (item(device, now)) }
+            }
+        }
+        section.card aria-labelledby="more-title" {
+            h2 #more-title { "All at once" }
+            div.row {
+                form method="post" action="/sign-out-others" {
+                    button.quiet type="submit" { "Sign out all others" }
+                }
+                form method="post" action="/sign-out-everywhere" {
+                    button.danger type="submit" { "Sign out everywhere" }
+                }
+            }
+        }
+    }
+}
+
+fn item(device: &Device, now: Timestamp) -> Markup {
+    let label = |name| device.labels.get(name).map_or("unknown", String::as_str);
+    html! {
+        li {
+            div {
+                p {
+                    strong { (label("browser")) }
+                    @if device.current { span.badge { "this device" } }
+                }
+                p.hint {
+                    "from " (label("address"))
+                    ", signed in " (time(device.created_at))
+                    ", last seen " (ago(device.last_seen_at, now))
+                }
+                p.hint { code { (device.id) } }
+            }
+            form method="post" action={ "/devices/" (device.id) "/sign-out" } {
+                button.quiet type="submit" aria-label={ "Sign out " (label("browser")) ", " (device.id) } {
+                    "Sign out"
+                }
+            }
+        }
+    }
+}
+
+pub(crate) async fn sign_out_one(
+    user: User,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let user = match required(user) {
+        Ok(user) => user,
+        Err(response) => return Ok(response),
+    };
+    let id = id
+        .ok()
+        .and_then(|Path(id)| id.parse().ok())
+        .ok_or_else(|| Problem::new(Kind::NotFound, "that is not the id of a device"))?;
+    if user.id().await? == Some(id) {
+        user.destroy().await?;
+        return Ok(to("/", Notice::SignedOut).into_response());
+    }
+    let notice = if user.sign_out_device(id).await? {
+        Notice::DeviceSignedOut
+    } else {
+        Notice::DeviceGone
+    };
+    Ok(to("/devices", notice).into_response())
+}
+
+pub(crate) async fn sign_out_others(user: User) -> Result<Response, Problem> {
+    match required(user) {
+        Ok(user) => {
+            user.sign_out_others().await?;
+            Ok(to("/devices", Notice::SignedOutOthers).into_response())
+        }
+        Err(response) => Ok(response),
+    }
+}
+
+pub(crate) async fn sign_out_everywhere(user: User) -> Result<Redirect, Problem> {
+    // Whoever is signed out already wants nothing else.
+    if let Ok(user) = user {
+        user.sign_out_everywhere().await?;
+    }
+    Ok(to("/", Notice::SignedOutEverywhere))
+}
