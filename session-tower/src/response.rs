@@ -1,12 +1,10 @@
 //! Responses that the layer gives in the place of the inner service's.
 
-use std::any::Any;
-
 use http::Response;
 use session_http::Problem;
 
-/// A response with the problem's status and headers, and its document if the body can be told one: that
-/// of axum can, of others only that they can be empty is known.
+/// A response with the problem's status and headers, and its document if the body is axum's. Of other
+/// bodies no more is known than that they can be empty.
 pub(crate) fn problem<B: Default + 'static>(problem: &Problem) -> Response<B> {
     let body = document(problem);
     let has_document = body.is_some();
@@ -20,18 +18,15 @@ pub(crate) fn problem<B: Default + 'static>(problem: &Problem) -> Response<B> {
     response
 }
 
+/// The document as a body, if `B` is axum's.
 #[cfg(feature = "axum")]
 fn document<B: 'static>(problem: &Problem) -> Option<B> {
-    downcast(axum_core::body::Body::from(problem.to_json()))
+    let mut body = Some(axum_core::body::Body::from(problem.to_json()));
+    let body: &mut dyn std::any::Any = &mut body;
+    body.downcast_mut::<Option<B>>().and_then(Option::take)
 }
 
 #[cfg(not(feature = "axum"))]
-fn document<B: 'static>(_: &Problem) -> Option<B> {
-    downcast(())
-}
-
-fn downcast<A: 'static, B: 'static>(body: A) -> Option<B> {
-    let mut body = Some(body);
-    let body: &mut dyn Any = &mut body;
-    body.downcast_mut::<Option<B>>().and_then(Option::take)
+const fn document<B>(_: &Problem) -> Option<B> {
+    None
 }
