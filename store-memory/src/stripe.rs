@@ -120,9 +120,7 @@ impl Stripe {
         match self.table.get(id) {
             Some(State::Live(record)) if record.is_live(now) => {
                 let record = record.clone();
-                let left = Usage::of_ended();
-                terms.capacity.give(Usage::of(&record), left);
-                self.end(terms, now, id, &record);
+                self.destroy(terms, now, id, &record);
                 true
             }
             _ => false,
@@ -188,9 +186,7 @@ impl Stripe {
         let mut ended = Vec::new();
         for (id, record) in sessions {
             if except != Some(id) {
-                let left = Usage::of_ended();
-                terms.capacity.give(Usage::of(&record), left);
-                self.end(terms, now, id, &record);
+                self.destroy(terms, now, id, &record);
                 ended.push(id);
             }
         }
@@ -289,7 +285,13 @@ impl Stripe {
         Ok(())
     }
 
-    /// Ends a live session, for which the capacity was asked.
+    /// Ends a live session, which gives room.
+    fn destroy(&mut self, terms: &Terms, now: Timestamp, id: SessionId, record: &Record) {
+        terms.capacity.give(Usage::of(record), Usage::of_ended());
+        self.end(terms, now, id, record);
+    }
+
+    /// Ends a live session of which the capacity knows.
     fn end(&mut self, terms: &Terms, now: Timestamp, id: SessionId, record: &Record) {
         self.used = self.used.minus(Usage::of(record)).plus(Usage::of_ended());
         self.table.end(id, Ended::of(record, now), now + REMEMBERED);

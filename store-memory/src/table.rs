@@ -268,6 +268,8 @@ mod tests {
                 .collect();
             assert_eq!(listed, expected);
         }
+        let owned = model.values().filter(|(owner, ..)| owner.is_some());
+        assert_eq!(table.by_subject.len(), owned.count());
         let first = table.first_due().map(|(due, ..)| due);
         assert_eq!(first, model.values().map(|(.., due)| *due).min());
     }
@@ -325,6 +327,22 @@ mod tests {
                 }
             }
             assert_agrees(&table, &model);
+        }
+    }
+
+    #[test]
+    fn each_of_many_subjects_has_its_own_sessions_and_no_others() {
+        let mut table = Table::default();
+        let subjects: Vec<_> = (0..2_000).map(|number| number.to_string()).collect();
+        for subject in &subjects {
+            let id = SessionId::generate(Shard::new(1));
+            table.insert(id, record(Some(subject), at(60)));
+        }
+        for subject in &subjects {
+            let owners = table
+                .sessions_of(subject)
+                .map(|(_, record)| record.subject());
+            assert_eq!(owners.collect::<Vec<_>>(), [Some(subject.as_str())]);
         }
     }
 

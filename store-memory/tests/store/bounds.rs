@@ -132,6 +132,55 @@ async fn visitors_edits_stop_at_four_fifths_too() {
 }
 
 #[tokio::test]
+async fn a_visitor_may_edit_while_users_hold_the_last_places() {
+    let (store, _) = store(|builder| builder.max_sessions(5));
+    let visitor = create(&store, &new_record()).await.unwrap();
+    for name in ["alice", "bob", "carol", "dave"] {
+        sign_in(&store, name).await.unwrap();
+    }
+    apply(&store, visitor, &set("a", 1_000)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_visitor_may_shrink_while_users_hold_the_last_bytes() {
+    let (store, _) = store(|builder| builder.max_bytes(10_000));
+    let visitor = create(&store, &new_record()).await.unwrap();
+    apply(&store, visitor, &set("a", 1_000)).await.unwrap();
+    let alice = sign_in(&store, "alice").await.unwrap();
+    apply(&store, alice, &set("a", 7_500)).await.unwrap();
+    assert!(store.usage().bytes > 8_000);
+    apply(&store, visitor, &set("a", 900)).await.unwrap();
+    assert!(store.usage().bytes > 8_000);
+}
+
+#[tokio::test]
+async fn sessions_that_made_room_take_bytes_for_a_minute_too() {
+    let (store, clock) = store(|builder| builder.max_bytes(10_000));
+    let alice = Subject::new("alice").unwrap();
+    let limit = Some(SignInLimit {
+        max: NonZeroUsize::MIN,
+        policy: LimitPolicy::EndOldest,
+    });
+    let sign_in = async || {
+        let ticket = store.ticket(&alice).await.unwrap();
+        let id = SessionId::generate(store.facts().sharding.shard_of(&alice));
+        store.sign_in(&ticket, id, &new_record(), limit).await
+    };
+    for _ in 0..100 {
+        let Err(error) = sign_in().await else {
+            assert!(store.usage().bytes <= 10_000);
+            continue;
+        };
+        assert_eq!(error.kind(), ErrorKind::Full);
+        assert!(store.usage().ended > 20);
+        clock.advance(MINUTE);
+        sign_in().await.unwrap();
+        return;
+    }
+    panic!("what sessions leave behind was not counted");
+}
+
+#[tokio::test]
 async fn a_full_store_still_renews_touches_shrinks_and_ends() {
     let (store, clock) = store(|builder| builder.max_bytes(2_000));
     let alice = sign_in(&store, "alice").await.unwrap();

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use session_core::{Change, NewRecord, SessionId, SessionSecret, SessionStore, Shard, Timeouts};
+use session_core::{
+    Change, Creation, NewRecord, SessionId, SessionSecret, SessionStore, Shard, Timeouts,
+};
 use store_memory::MemoryStore;
 
 use crate::{MINUTE, apply, create, living, load, new_record, store};
@@ -32,6 +34,19 @@ async fn writes_to_one_session_let_all_expired_ones_go() {
 }
 
 #[tokio::test]
+async fn a_write_lets_some_go_that_share_its_lock() {
+    let (store, clock) = store(|builder| builder);
+    for _ in 0..4 {
+        let id = SessionId::generate(Shard::new(7));
+        store.create(id, &living(MINUTE)).await.unwrap();
+    }
+    clock.advance(MINUTE);
+    let id = SessionId::generate(Shard::new(7));
+    store.create(id, &living(MINUTE)).await.unwrap();
+    assert_eq!(store.usage().sessions, 1);
+}
+
+#[tokio::test]
 async fn a_store_that_churns_holds_little_more_than_what_lives() {
     let (store, clock) = store(|builder| builder);
     for _ in 0..100 {
@@ -48,8 +63,11 @@ async fn a_store_that_churns_holds_little_more_than_what_lives() {
 #[tokio::test]
 async fn a_purge_removes_at_most_its_batch_and_every_one_in_the_end() {
     let (store, clock) = store(|builder| builder);
-    for _ in 0..300 {
-        create(&store, &living(MINUTE)).await.unwrap();
+    for number in 0..300 {
+        // Most of them in one place.
+        let shard = Shard::new(if number < 250 { 7 } else { number });
+        let id = SessionId::generate(shard);
+        store.create(id, &living(MINUTE)).await.unwrap();
     }
     let kept = create(&store, &new_record()).await.unwrap();
     assert_eq!(purge(&store, 1_000).await, 0);
@@ -107,14 +125,22 @@ async fn what_an_end_leaves_goes_after_a_minute() {
 
 #[tokio::test]
 async fn an_expired_session_leaves_nothing_behind_under_its_id() {
-    let (store, clock) = store(|builder| builder.max_sessions(10));
-    let id = SessionId::generate(Shard::random());
-    for _ in 0..20 {
-        store.create(id, &living(MINUTE)).await.unwrap();
+    let (store, clock) = store(|builder| builder.max_sessions(1_000));
+    let ids: Vec<_> = (0..50)
+        .map(|_| SessionId::generate(Shard::new(7)))
+        .collect();
+    for _ in 0..10 {
+        // More than one write looks after.
+        for id in ids.iter().rev() {
+            assert!(load(&store, *id).await.is_none());
+            let creation = store.create(*id, &living(MINUTE)).await.unwrap();
+            assert!(matches!(creation, Creation::Created(_)));
+            assert!(load(&store, *id).await.is_some());
+        }
+        assert_eq!(store.usage().sessions, ids.len());
         clock.advance(MINUTE);
-        assert!(!store.delete(id).await.unwrap());
-        assert!(load(&store, id).await.is_none());
+        assert!(!store.delete(ids[49]).await.unwrap());
     }
-    assert!(store.usage().sessions <= 1);
-    assert_eq!(store.usage().ended, 0);
+    while purge(&store, 10).await > 0 {}
+    assert_eq!((store.usage().sessions, store.usage().bytes), (0, 0));
 }

@@ -2,7 +2,7 @@
 
 use session_core::{Change, FeedItem, Renewal, SessionSecret, SessionStore};
 
-use crate::{apply, create, new_record, set, sign_in, store};
+use crate::{MINUTE, apply, create, living, new_record, set, sign_in, store};
 
 #[tokio::test]
 async fn one_sessions_items_come_in_the_order_in_which_they_happened() {
@@ -46,6 +46,26 @@ async fn one_sessions_items_come_in_the_order_in_which_they_happened() {
     for item in expected {
         assert_eq!(feed.next().await, Some(item));
     }
+}
+
+#[tokio::test]
+async fn an_expired_session_is_told_once_when_it_is_removed() {
+    let (store, clock) = store(|builder| builder);
+    let mut feed = store.abilities().watch.unwrap().watch();
+    let id = create(&store, &living(MINUTE)).await.unwrap();
+    clock.advance(MINUTE);
+    assert!(!store.delete(id).await.unwrap());
+    let purge = store.abilities().purge.unwrap();
+    assert_eq!(purge.purge_expired(10).await.unwrap(), 0, "delete looked");
+    let other = create(&store, &living(MINUTE)).await.unwrap();
+    store.delete(other).await.unwrap();
+    clock.advance(MINUTE);
+    assert_eq!(purge.purge_expired(10).await.unwrap(), 0);
+    let last = create(&store, &new_record()).await.unwrap();
+    store.delete(last).await.unwrap();
+    assert_eq!(feed.next().await, Some(FeedItem::Expired(id)));
+    assert_eq!(feed.next().await, Some(FeedItem::Ended(other)));
+    assert_eq!(feed.next().await, Some(FeedItem::Ended(last)));
 }
 
 #[tokio::test]
