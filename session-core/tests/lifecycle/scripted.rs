@@ -100,7 +100,10 @@ impl Scripted {
     async fn pass(&self, verb: Verb) {
         let gate = {
             let gates = self.gates.lock().unwrap();
-            gates.iter().find(|gate| gate.verbs.contains(&verb)).cloned()
+            gates
+                .iter()
+                .find(|gate| gate.verbs.contains(&verb))
+                .cloned()
         };
         if let Some(gate) = gate {
             let _ = gate.reached.send(());
