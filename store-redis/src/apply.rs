@@ -1,0 +1,202 @@
+//! Applying a change: [`Record::apply`] on the copy at hand, and one compare-and-swap on the server.
+
+use session_core::{
+    Application, Bounds, Change, OVERLAP, Record, Refusal, SessionId, Stamps, StoreError,
+    Timestamp, UNPRESENTED_GRACE,
+};
+
+use crate::answer::{Answer, record};
+use crate::client::Deadline;
+use crate::failure::{unavailable, unexpected};
+use crate::script::{APPLY, FETCH};
+use crate::store::{NAME, Shared};
+
+/// A copy of the record to start from.
+struct Copy {
+    record: Record,
+    /// When it was read, if that was within this call: only then may it be refused for what it says.
+    fresh_at: Option<Timestamp>,
+}
+
+/// After so many misses the changes of one session queue up in this process.
+const MISSES_BEFORE_QUEUE: usize = 2;
+
+pub(crate) async fn apply(
+    store: &Shared,
+    id: SessionId,
+    change: &Change,
+    seen: Option<&Record>,
+) -> Result<Application, StoreError> {
+    let by = store.client.deadline();
+    let bounds = &store.facts.bounds;
+    let mut copy = seen.map(|seen| Copy {
+        record: seen.clone(),
+        fresh_at: None,
+    });
+    let mut _turn = None;
+    let mut misses = 0;
+    loop {
+        let start = match copy.take() {
+            Some(copy) => copy,
+            None => match fetch(store, id, by).await? {
+                Some(copy) => copy,
+                None => return Ok(Application::Absent),
+            },
+        };
+        let assumed = start.fresh_at.unwrap_or_else(|| store.clock.assumed());
+        let next = match start.record.apply_stamped(change, assumed, bounds) {
+            Ok(next) => next,
+            Err(_) if start.fresh_at.is_none() => continue,
+            Err(Refusal::Absent) => return Ok(Application::Absent),
+            Err(Refusal::Conflict) => return Ok(Application::Conflict),
+            Err(Refusal::TooLarge(reason)) => return Err(StoreError::too_large(NAME, reason)),
+        };
+        match swap(store, id, change, &start.record, next, assumed, by).await? {
+            Swap::Absent => return Ok(Application::Absent),
+            Swap::Missed(missed) => copy = Some(missed),
+            Swap::Applied { now, last_seen_at } => {
+                return applied(start.record, change, now, last_seen_at, bounds);
+            }
+        }
+        misses += 1;
+        if misses == MISSES_BEFORE_QUEUE {
+            _turn = tokio::time::timeout_at(by, store.turns.turn(id))
+                .await
+                .map_err(|_| unavailable().because("others changed the session all the time"))?;
+        }
+    }
+}
+
+async fn fetch(store: &Shared, id: SessionId, by: Deadline) -> Result<Option<Copy>, StoreError> {
+    let command = store.session_script(&FETCH, id).read_only();
+    let mut answer = store.ask(&command, by).await?;
+    let bytes = answer.bytes()?;
+    if bytes.is_empty() || bytes.first() == Some(&0) {
+        return Ok(None);
+    }
+    Ok(Some(Copy {
+        record: record(bytes)?,
+        fresh_at: Some(answer.now),
+    }))
+}
+
+enum Swap {
+    Absent,
+    Missed(Copy),
+    Applied {
+        now: Timestamp,
+        last_seen_at: Timestamp,
+    },
+}
+
+async fn swap(
+    store: &Shared,
+    id: SessionId,
+    change: &Change,
+    before: &Record,
+    (next, stamps): (Record, Stamps),
+    assumed: Timestamp,
+    by: Deadline,
+) -> Result<Swap, StoreError> {
+    let (from, until) = alike(before, change, assumed);
+    let is_renewed = before.slots().ne(next.slots());
+    let packed = Packed::of(&next, stamps);
+    let command = store
+        .session_script(&APPLY, id)
+        .arg(assumed.as_millis())
+        .arg(&before.revision().to_u64().to_be_bytes()[..])
+        .arg(from.as_millis())
+        .arg(until.as_millis())
+        .arg(packed.header)
+        .arg(if change.has_edits() {
+            packed.entries
+        } else {
+            b"="
+        })
+        .arg(packed.stamps)
+        .arg(if change.touches() { "touch" } else { "" })
+        .arg(if is_renewed { "renewed" } else { "" });
+    let mut answer: Answer = store.ask(&command, by).await?;
+    match &*answer.bytes()? {
+        b"absent" => Ok(Swap::Absent),
+        b"missed" => Ok(Swap::Missed(Copy {
+            record: record(answer.bytes()?)?,
+            fresh_at: Some(answer.now),
+        })),
+        b"applied" => Ok(Swap::Applied {
+            now: answer.now,
+            last_seen_at: Timestamp::from_millis(answer.number()?),
+        }),
+        _ => Err(unexpected(true)),
+    }
+}
+
+/// The records before and after a step that was taken at `now`: what the same function makes of the same
+/// record at the server's instant.
+fn applied(
+    start: Record,
+    change: &Change,
+    now: Timestamp,
+    last_seen_at: Timestamp,
+    bounds: &Bounds,
+) -> Result<Application, StoreError> {
+    let previous = if start.last_seen_at() == last_seen_at {
+        start
+    } else {
+        let mut header = start.header();
+        header.last_seen_at = last_seen_at;
+        Record::from_parts(&header, start.entries_block())
+            .map_err(|reason| StoreError::corrupt(NAME, reason).unknown())?
+    };
+    let record = previous
+        .apply(change, now, bounds)
+        .map_err(|_| unexpected(true))?;
+    Ok(Application::Applied { previous, record })
+}
+
+/// From when until when the change makes of `record` what it makes of it at `now`, but for the instants
+/// that it stamps: as long as the clock passes none of the instants that it is compared with.
+///
+/// When the session was last seen is not among them. The step itself keeps the greater.
+fn alike(record: &Record, change: &Change, now: Timestamp) -> (Timestamp, Timestamp) {
+    let mut range = (Timestamp::MIN, Timestamp::MAX);
+    let mut compared_with = |instant: Timestamp| {
+        if instant <= now {
+            range.0 = range.0.max(instant);
+        } else {
+            range.1 = range.1.min(instant);
+        }
+    };
+    if change.promotion().is_some() || change.renewal().is_some() {
+        for slot in record.slots() {
+            compared_with(slot.accepted_until);
+            compared_with(slot.accepted_until - OVERLAP);
+            compared_with(slot.issued_at + UNPRESENTED_GRACE);
+        }
+    }
+    if let Some(life) = change.shortening() {
+        compared_with(record.deadline() - life);
+    }
+    range
+}
+
+/// A record as the scripts take it.
+pub(crate) struct Packed<'a> {
+    pub(crate) header: &'a [u8],
+    pub(crate) entries: &'a [u8],
+    /// Where the instants stand that the server is to move to its own clock.
+    pub(crate) stamps: Vec<u8>,
+}
+
+impl<'a> Packed<'a> {
+    pub(crate) fn of(record: &'a Record, stamps: Stamps) -> Self {
+        let (bytes, entries) = (record.as_bytes(), record.entries_block());
+        let header = bytes.len().saturating_sub(entries.len());
+        Self {
+            header: bytes.get(..header).unwrap_or_default(),
+            entries,
+            // They all stand within the first 244 bytes.
+            stamps: stamps.offsets().flat_map(u8::try_from).collect(),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Sending commands to the server that they are for, within the time that a call may take.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::Value;
+use session_core::StoreError;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::address::Address;
+use crate::cluster::Cluster;
+use crate::command::Command;
+use crate::connection::{Connection, Connector, Form};
+use crate::failure::{Elsewhere, Failure, config, in_doubt, of_answer, of_connecting, unavailable};
+use crate::node::Node;
+
+/// The servers of a store.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) connector: Connector,
+    pub(crate) servers: Servers,
+    /// How long a call may take.
+    pub(crate) limit: Duration,
+    /// How many replicas a write waits for.
+    pub(crate) replicas: u32,
+}
+
+#[derive(Debug)]
+pub(crate) enum Servers {
+    One(Arc<Node>),
+    Cluster(Cluster),
+}
+
+/// When a call must be over.
+pub(crate) type Deadline = Instant;
+
+/// How often a call may be sent on before it is given up.
+const REDIRECTIONS: usize = 16;
+/// How long a call waits for a slot that is between two nodes.
+const PAUSE: Duration = Duration::from_millis(20);
+
+impl Client {
+    /// When a call that begins now must be over.
+    pub(crate) fn deadline(&self) -> Deadline {
+        sleep(self.limit).deadline()
+    }
+
+    fn is_over(by: Deadline) -> bool {
+        sleep(Duration::ZERO).deadline() >= by
+    }
+
+    /// Sends a command, follows redirections, and waits for the answer.
+    ///
+    /// Nothing is sent again that a server may have carried out.
+    pub(crate) async fn run(&self, command: &Command, by: Deadline) -> Result<Value, StoreError> {
+        if Self::is_over(by) {
+            return Err(unavailable().because("no time is left"));
+        }
+        let mut waits_for = None;
+        match timeout_at(by, self.follow(command, &mut waits_for)).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let error = match waits_for {
+                    Some(connection) => {
+                        // It may be cut without either end knowing.
+                        Connection::retire(&connection);
+                        in_doubt(command.writes())
+                    }
+                    None => unavailable(),
+                };
+                Err(error.because("no answer in time"))
+            }
+        }
+    }
+
+    async fn follow(
+        &self,
+        command: &Command,
+        waits_for: &mut Option<Arc<Connection>>,
+    ) -> Result<Value, StoreError> {
+        let mut form = Form {
+            acknowledged: self.acknowledgement().filter(|_| command.writes()),
+            ..Form::default()
+        };
+        let mut node = self.node_for(command.slot()).await?;
+        for _ in 0..REDIRECTIONS {
+            let connection = match node.connection(&self.connector).await {
+                Ok(connection) => connection,
+                Err(error) => {
+                    node = self.instead_of(&node, command.slot()).await.ok_or(error)?;
+                    continue;
+                }
+            };
+            *waits_for = Some(Arc::clone(&connection));
+            let answer = connection.send(command, form).await;
+            *waits_for = None;
+            let error = match answer {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let was_asking = std::mem::take(&mut form.asking);
+            match of_answer(error, command.writes()) {
+                Failure::NoScript => {
+                    form.with_text = true;
+                    form.asking = was_asking;
+                }
+                Failure::Moved(there) => {
+                    let (cluster, address) = self.elsewhere(&there, &connection)?;
+                    node = cluster.moved(command.slot(), address);
+                }
+                Failure::Ask(there) => {
+                    let (cluster, address) = self.elsewhere(&there, &connection)?;
+                    node = cluster.node_at(address);
+                    form.asking = true;
+                }
+                Failure::TryAgain => {
+                    sleep(PAUSE).await;
+                    node = self.node_for(command.slot()).await?;
+                }
+                Failure::Demoted(error) => {
+                    connection.retire();
+                    return Err(error);
+                }
+                Failure::Final(error) => return Err(error),
+            }
+        }
+        Err(unavailable().because("sent on and on between nodes"))
+    }
+
+    /// Whether the server of a slot is nearly full.
+    pub(crate) async fn is_crowded(&self, slot: u16, by: Deadline) -> Result<bool, StoreError> {
+        let asked = async {
+            let connection = self.connection_for(slot).await?;
+            connection.is_crowded().await.map_err(of_connecting)
+        };
+        timeout_at(by, asked)
+            .await
+            .unwrap_or_else(|_| Err(unavailable().because("no answer in time")))
+    }
+
+    /// A connection to the server of a slot.
+    pub(crate) async fn connection_for(&self, slot: u16) -> Result<Arc<Connection>, StoreError> {
+        let node = self.node_for(slot).await?;
+        node.connection(&self.connector).await
+    }
+
+    /// All servers that have sessions.
+    pub(crate) async fn masters(&self) -> Result<Vec<Arc<Node>>, StoreError> {
+        match &self.servers {
+            Servers::One(node) => Ok(vec![Arc::clone(node)]),
+            Servers::Cluster(cluster) => cluster.masters(&self.connector).await,
+        }
+    }
+
+    async fn node_for(&self, slot: u16) -> Result<Arc<Node>, StoreError> {
+        match &self.servers {
+            Servers::One(node) => Ok(Arc::clone(node)),
+            Servers::Cluster(cluster) => cluster.master_of(slot, &self.connector).await,
+        }
+    }
+
+    async fn instead_of(&self, node: &Arc<Node>, slot: u16) -> Option<Arc<Node>> {
+        match &self.servers {
+            Servers::One(_) => None,
+            Servers::Cluster(cluster) => {
+                cluster.master_instead_of(node, slot, &self.connector).await
+            }
+        }
+    }
+
+    fn elsewhere(
+        &self,
+        there: &Elsewhere,
+        here: &Connection,
+    ) -> Result<(&Cluster, Address), StoreError> {
+        match (&self.servers, there.seen_from(here.address())) {
+            (Servers::Cluster(cluster), Some(address)) => Ok((cluster, address)),
+            (Servers::Cluster(_), None) => {
+                Err(unavailable().because("a node names another that has no address"))
+            }
+            (Servers::One(_), _) => Err(config().because("the server is a node of a cluster")),
+        }
+    }
+
+    /// How many replicas a write waits for, and for how many milliseconds: less than a call may take, so
+    /// that the reason is told when they are too few.
+    fn acknowledgement(&self) -> Option<(u32, u64)> {
+        let millis = self.limit.as_millis() / 2;
+        (self.replicas > 0).then(|| (self.replicas, u64::try_from(millis).unwrap_or(u64::MAX)))
+    }
+}

@@ -1,0 +1,58 @@
+//! The scripts, as they are sent.
+
+use std::sync::LazyLock;
+
+macro_rules! script {
+    ($(#[$doc:meta])* $name:ident, $file:literal) => {
+        $(#[$doc])*
+        pub(crate) static $name: Script = Script(LazyLock::new(|| {
+            Source::new(concat!(
+                include_str!("scripts/common.lua"),
+                include_str!(concat!("scripts/", $file, ".lua")),
+            ))
+        }));
+    };
+}
+
+script!(AGREE, "agree");
+script!(APPLY, "apply");
+script!(CREATE, "create");
+script!(DELETE, "delete");
+script!(FETCH, "fetch");
+script!(REVOKE, "revoke");
+script!(SESSIONS_OF, "sessions_of");
+script!(SIGN_IN, "sign_in");
+script!(TICKET, "ticket");
+
+/// One atomic step, as a Lua script.
+pub(crate) struct Script(LazyLock<Source>);
+
+#[derive(Debug)]
+struct Source {
+    text: &'static str,
+    /// The SHA-1 of the text, by which a server that has seen it knows it.
+    hash: Box<str>,
+}
+
+impl Source {
+    fn new(text: &'static str) -> Self {
+        let hash = redis::Script::new(text).get_hash().into();
+        Self { text, hash }
+    }
+}
+
+impl Script {
+    pub(crate) fn text(&self) -> &'static str {
+        self.0.text
+    }
+
+    pub(crate) fn hash(&self) -> &str {
+        &self.0.hash
+    }
+}
+
+impl std::fmt::Debug for Script {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Script").field(&self.hash()).finish()
+    }
+}

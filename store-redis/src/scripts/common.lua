@@ -1,0 +1,120 @@
+-- What every script begins with.
+--
+-- ARGV[1] is the instant by the test clock, or nothing: then it is the server's. ARGV[2] is the
+-- channel of the feed.
+--
+-- A script is carried out whole or not at all, for it reads everything that it will write before it
+-- writes, and Redis refuses it for want of memory, if at all, at its first write. Those that only end
+-- sessions begin with a write that is never refused.
+
+local ENDED, LIVE = 0, 1
+local SECOND, HOUR, DAY = 1000, 3600000, 86400000
+local REMEMBERED = 60 * SECOND
+
+local now = tonumber(ARGV[1])
+local is_test = now ~= nil
+if not is_test then
+    local time = redis.call('TIME')
+    now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local channel = ARGV[2]
+
+-- The header of the record under a key, and at most a little more; or what is remembered of an ended one.
+local function read(key)
+    return redis.call('GETRANGE', key, 0, 535)
+end
+
+-- The eight bytes at an offset, counted from 0, as an instant or a duration in milliseconds.
+local function millis(bytes, offset)
+    return (struct.unpack('>I8', bytes, offset + 1))
+end
+
+local function expiry(header)
+    return math.min(millis(header, 32), millis(header, 24) + millis(header, 40))
+end
+
+-- What was read: 'live', 'ended', 'unreadable', or nil if it is not there or its time has passed.
+local function state(value)
+    local version = value:byte(1)
+    if not version then
+        return nil
+    elseif version == ENDED and #value >= 9 then
+        return now < millis(value, 1) + REMEMBERED and 'ended' or nil
+    elseif version == LIVE and #value >= 56 then
+        return now < expiry(value) and 'live' or nil
+    end
+    return 'unreadable'
+end
+
+-- Has a key be gone at an instant. Redis keeps one at the very millisecond of its expiry. By a test
+-- clock nothing expires before somebody reads it.
+local function expire(key, gone)
+    if is_test then
+        redis.call('PEXPIRE', key, math.max(gone - now, 0) + HOUR)
+    else
+        redis.call('PEXPIREAT', key, math.max(gone - 1, 1))
+    end
+end
+
+local function set(key, value, gone)
+    if is_test then
+        redis.call('SET', key, value, 'PX', math.max(gone - now, 0) + HOUR)
+    else
+        redis.call('SET', key, value, 'PXAT', math.max(gone - 1, 1))
+    end
+end
+
+-- Moves the instants of a header that were set by an assumed clock by what it was wrong.
+local function stamped(header, offsets, assumed)
+    local delta = now - assumed
+    for i = 1, #offsets do
+        local at = offsets:byte(i)
+        local moved = math.min(millis(header, at) + delta, 9007199254740991)
+        header = header:sub(1, at) .. struct.pack('>I8', moved) .. header:sub(at + 9)
+    end
+    return header
+end
+
+-- Ends a session, and remembers its secrets.
+local function finish(key, header)
+    local ended = { '\0' .. struct.pack('>I8', now) }
+    if state(header) == 'live' then
+        for slot = 0, header:byte(2) - 1 do
+            ended[#ended + 1] = header:sub(57 + slot * 49, 88 + slot * 49)
+        end
+    end
+    redis.call('DEL', key)
+    set(key, table.concat(ended), now + REMEMBERED)
+    redis.call('PUBLISH', channel, 'ended ' .. key:sub(-32))
+end
+
+-- The subject in a header, and where the part before it begins; nil if it has none.
+local function owner(header)
+    if header:byte(3) % 2 == 0 then
+        return nil
+    end
+    local at = 56 + header:byte(2) * 49
+    return header:sub(at + 14, at + 13 + header:byte(at + 13)), at
+end
+
+-- The sessions that an index lists: those that are there, in the order of their creation, and the ids
+-- of those that are not any more.
+local function sessions(index, stem)
+    local found, gone = {}, {}
+    for _, id in ipairs(redis.call('ZRANGE', index, 0, -1)) do
+        local header = read(stem .. id)
+        local is = state(header)
+        if is == 'live' or is == 'unreadable' then
+            found[#found + 1] = { id = id, key = stem .. id, header = header, is = is }
+        else
+            gone[#gone + 1] = id
+        end
+    end
+    return found, gone
+end
+
+local function unlist(index, ids)
+    for _, id in ipairs(ids) do
+        redis.call('ZREM', index, id)
+    end
+end
