@@ -22,8 +22,8 @@ use crate::log::Log;
 use crate::metrics::{Counters, Metrics};
 use crate::{api, assets, guards, lab, live, pages, problem, status, stores};
 
-/// The largest body of a request, unless its route says otherwise.
-const MAX_BODY: usize = 64 << 10;
+/// The longest form; JSON has limits of its own.
+const MAX_FORM: usize = 64 << 10;
 /// How often expired sessions are swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -166,7 +166,7 @@ pub(crate) fn router(app: App) -> Result<Router, InvalidCookie> {
         .route("/metrics", get(status::metrics))
         .merge(assets::routes())
         .merge(with_session)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(DefaultBodyLimit::max(MAX_FORM))
         .layer(from_fn(lab::lose))
         .layer(from_fn(guards::time_limit))
         .layer(from_fn(guards::security_headers))

@@ -188,7 +188,8 @@ struct Shown {
 
 /// Shows problems as pages to whoever asked for a page.
 pub(crate) async fn as_page(request: Request, next: Next) -> Response {
-    let for_programs = request.uri().path().starts_with("/api/");
+    let path = request.uri().path();
+    let for_programs = path == "/api" || path.starts_with("/api/");
     let response = next.run(request).await;
     if for_programs || response.headers().get(header::CONTENT_TYPE) != Some(&PROBLEM_JSON) {
         return response;

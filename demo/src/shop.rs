@@ -1,8 +1,11 @@
 //! What the shop sells, and what a cart is.
 
 use std::collections::BTreeMap;
+use std::future::ready;
 
-use session_core::Key;
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use session_core::{Key, Session, SessionError};
 
 /// A tea on the shelf.
 #[derive(Debug)]
@@ -45,6 +48,34 @@ pub(crate) const CART: Key<Cart> = Key::new("cart");
 
 /// How many of which tea.
 pub(crate) type Cart = BTreeMap<String, u32>;
+
+/// Reads an entry. One that no longer decodes, of an older version of the shop, is as good as none.
+pub(crate) async fn read<T: DeserializeOwned>(
+    session: &Session,
+    key: Key<T>,
+) -> Result<Option<T>, SessionError> {
+    match session.get(key).await {
+        Err(SessionError::Decode { .. }) => Ok(None),
+        read => read,
+    }
+}
+
+/// Reads, changes and writes an entry as one step: what another tab does at the same time stays. One that
+/// no longer decodes is begun anew.
+pub(crate) async fn update<T: Serialize + DeserializeOwned>(
+    session: &Session,
+    key: Key<T>,
+    change: impl Fn(Option<T>) -> T,
+) -> Result<T, SessionError> {
+    let update = || session.update(key, |value| ready(change(value)));
+    match update().await {
+        Err(SessionError::Decode { .. }) => {
+            let _ = session.remove::<IgnoredAny>(key.name()).await?;
+            update().await
+        }
+        updated => updated,
+    }
+}
 
 /// The most of one tea that a cart takes.
 const MOST: u32 = 99;

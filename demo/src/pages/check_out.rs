@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use serde::de::IgnoredAny;
 use session_core::SessionError;
 use session_tower::axum::{SessionRejection, SignedIn};
 
@@ -25,6 +26,6 @@ pub(crate) async fn check_out(
     if user.within(app.config().fresh_sign_in).is_err() {
         return Ok(to_sign_in(Notice::SignInAgain, Next::Shop).into_response());
     }
-    user.remove(CART).await?;
+    user.remove::<IgnoredAny>(CART.name()).await?;
     Ok(to("/", Notice::Ordered).into_response())
 }

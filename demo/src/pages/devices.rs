@@ -2,40 +2,24 @@
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Redirect;
 use maud::{Markup, html};
-use session_core::{Device, SessionError, Timestamp};
-use session_tower::axum::{SessionRejection, SignedIn};
+use session_core::{Device, Timestamp};
 
 use super::layout::Page;
-use super::notice::{self, Next, Notice};
+use super::member::Member;
+use super::notice::{self, Notice};
 use super::time::{ago, time};
+use super::to;
 use super::visitor::Visitor;
-use super::{to, to_sign_in};
 use crate::app::App;
 use crate::problem::{Kind, Problem};
 
-type User = Result<SignedIn, SessionRejection>;
-
-/// Whoever is signed in; a redirection to the sign-in page for others.
-fn required(user: User) -> Result<SignedIn, Response> {
-    user.map_err(|refused| match refused.error() {
-        Some(SessionError::NotSignedIn) => {
-            to_sign_in(Notice::SignInFirst, Next::Devices).into_response()
-        }
-        _ => refused.into_response(),
-    })
-}
-
 pub(crate) async fn list(
     State(app): State<App>,
-    user: User,
+    Member(user): Member,
     query: Result<Query<notice::Query>, QueryRejection>,
-) -> Result<Response, Problem> {
-    let user = match required(user) {
-        Ok(user) => user,
-        Err(response) => return Ok(response),
-    };
+) -> Result<Markup, Problem> {
     let devices = user.devices().await?;
     let visitor = Visitor::of(&user).await?;
     let page = Page {
@@ -43,7 +27,7 @@ pub(crate) async fn list(
         notice: query.ok().and_then(|query| query.notice()),
         body: body(&devices, app.sessions().now()),
     };
-    Ok(page.render(&app, &visitor).into_response())
+    Ok(page.render(&app, &visitor))
 }
 
 fn body(devices: &[Device], now: Timestamp) -> Markup {
@@ -95,43 +79,31 @@ fn item(device: &Device, now: Timestamp) -> Markup {
 }
 
 pub(crate) async fn sign_out_one(
-    user: User,
+    Member(user): Member,
     id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Problem> {
-    let user = match required(user) {
-        Ok(user) => user,
-        Err(response) => return Ok(response),
-    };
+) -> Result<Redirect, Problem> {
     let id = id
         .ok()
         .and_then(|Path(id)| id.parse().ok())
         .ok_or_else(|| Problem::new(Kind::NotFound, "that is not the id of a device"))?;
     if user.id().await? == Some(id) {
         user.destroy().await?;
-        return Ok(to("/", Notice::SignedOut).into_response());
+        return Ok(to("/", Notice::SignedOut));
     }
     let notice = if user.sign_out_device(id).await? {
         Notice::DeviceSignedOut
     } else {
         Notice::DeviceGone
     };
-    Ok(to("/devices", notice).into_response())
+    Ok(to("/devices", notice))
 }
 
-pub(crate) async fn sign_out_others(user: User) -> Result<Response, Problem> {
-    match required(user) {
-        Ok(user) => {
-            user.sign_out_others().await?;
-            Ok(to("/devices", Notice::SignedOutOthers).into_response())
-        }
-        Err(response) => Ok(response),
-    }
+pub(crate) async fn sign_out_others(Member(user): Member) -> Result<Redirect, Problem> {
+    user.sign_out_others().await?;
+    Ok(to("/devices", Notice::SignedOutOthers))
 }
 
-pub(crate) async fn sign_out_everywhere(user: User) -> Result<Redirect, Problem> {
-    // Whoever is signed out already wants nothing else.
-    if let Ok(user) = user {
-        user.sign_out_everywhere().await?;
-    }
+pub(crate) async fn sign_out_everywhere(Member(user): Member) -> Result<Redirect, Problem> {
+    user.sign_out_everywhere().await?;
     Ok(to("/", Notice::SignedOutEverywhere))
 }

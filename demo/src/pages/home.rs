@@ -22,14 +22,14 @@ pub(crate) async fn home(
 ) -> Result<Markup, Problem> {
     // Whoever has no session gets none by looking: nothing is stored, and there is no cookie.
     if session.verdict().await? == Verdict::Accepted {
-        match session.update(VISITS, count_one).await {
+        match shop::update(&session, VISITS, count_one).await {
             // It ended a moment ago; the page is there for strangers, too.
             Ok(_) | Err(SessionError::Ended) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    let visits = session.get(VISITS).await?.unwrap_or(0);
-    let cart = session.get(CART).await?.unwrap_or_default();
+    let visits = shop::read(&session, VISITS).await?.unwrap_or(0);
+    let cart = shop::read(&session, CART).await?.unwrap_or_default();
     let visitor = Visitor::of(&session).await?;
     let body = html! {
         section.card {
@@ -84,7 +84,7 @@ fn shelf() -> Markup {
                     p.dim { (tea.note) }
                     div.buy {
                         span.price { (shop::price(tea.cents)) }
-                        (one("add", tea, html! {
+                        (one("add", tea, &html! {
                             button type="submit" aria-label={ "Add " (tea.name) " to the cart" } { "Add" }
                         }))
                     }
@@ -109,11 +109,11 @@ fn cart_table(cart: &Cart) -> Markup {
                             th scope="row" { (tea.name) }
                             td {
                                 span.count {
-                                    (one("remove", tea, html! {
+                                    (one("remove", tea, &html! {
                                         button.quiet.small type="submit" aria-label={ "One " (tea.name) " less" } { "−" }
                                     }))
                                     span { (count) }
-                                    (one("add", tea, html! {
+                                    (one("add", tea, &html! {
                                         button.quiet.small type="submit" aria-label={ "One " (tea.name) " more" } { "+" }
                                     }))
                                 }
@@ -136,7 +136,7 @@ fn cart_table(cart: &Cart) -> Markup {
     }
 }
 
-fn one(action: &str, tea: &shop::Tea, button: Markup) -> Markup {
+fn one(action: &str, tea: &shop::Tea, button: &Markup) -> Markup {
     html! {
         form method="post" action="/cart" {
             input type="hidden" name="action" value=(action);
@@ -146,13 +146,13 @@ fn one(action: &str, tea: &shop::Tea, button: Markup) -> Markup {
     }
 }
 
-async fn count_one(visits: Option<u64>) -> u64 {
+fn count_one(visits: Option<u64>) -> u64 {
     visits.unwrap_or(0).saturating_add(1)
 }
 
 /// The first visit that is counted makes the session.
 pub(crate) async fn remember_visits(session: Session) -> Result<Redirect, Problem> {
-    if session.get(VISITS).await?.is_none() {
+    if shop::read(&session, VISITS).await?.is_none() {
         session.insert(VISITS, &0).await?;
     }
     Ok(Redirect::to("/"))
@@ -178,8 +178,7 @@ pub(crate) async fn change_cart(
     let Form(form) = form.map_err(|error| Problem::new(Kind::BadRequest, error.body_text()))?;
     let tea = shop::find(&form.tea)
         .ok_or_else(|| Problem::new(Kind::BadRequest, "that tea is not on the shelf"))?;
-    // Read, changed and written as one: what another tab adds at the same time stays.
-    let change = async |cart: Option<Cart>| {
+    let change = |cart: Option<Cart>| {
         let mut cart = cart.unwrap_or_default();
         match form.action {
             Action::Add => shop::add(&mut cart, tea),
@@ -187,6 +186,6 @@ pub(crate) async fn change_cart(
         }
         cart
     };
-    session.update(CART, change).await?;
+    shop::update(&session, CART, change).await?;
     Ok(Redirect::to("/#cart-title"))
 }

@@ -4,6 +4,7 @@ mod check_out;
 mod devices;
 mod home;
 mod layout;
+mod member;
 mod notice;
 mod panel;
 mod sign_in;

@@ -1,0 +1,89 @@
+//! The program as those who run it meet it.
+
+mod support;
+
+use std::process::Command;
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use support::{Server, set_cookies};
+
+#[tokio::test]
+async fn told_to_stop_it_finishes_what_is_in_flight() {
+    let mut server = Server::lab();
+    let client = server.client();
+    client.write("n", &json!(1)).await;
+    let listening = client.get("/live").send().await.unwrap();
+    let late = client.slow_in_flight().await;
+    let anonymous = server.client().slow_in_flight().await;
+    server.terminate();
+    assert_eq!(late.await.unwrap().status(), StatusCode::NO_CONTENT);
+    let anonymous = anonymous.await.unwrap();
+    assert_eq!(anonymous.status(), StatusCode::NO_CONTENT);
+    assert_eq!(set_cookies(&anonymous).len(), 1);
+    // Panels are told no more: they would keep it from ending.
+    listening.bytes().await.unwrap();
+    assert!(server.wait(), "{}", server.log());
+    let refused = client.get("/healthz").send().await;
+    assert!(refused.unwrap_err().is_connect());
+}
+
+#[tokio::test]
+async fn it_is_ready_and_counts_what_it_answers() {
+    let server = Server::start(&["--node", "north"]);
+    let client = server.client();
+    let health = client.get("/healthz").send().await.unwrap();
+    assert_eq!(health.status(), StatusCode::OK);
+    assert_eq!(client.session().await["node"], "north");
+    assert_eq!(client.session().await["store"], "memory");
+    for _ in 0..3 {
+        client.get("/nowhere").send().await.unwrap();
+        client.get("/elsewhere").send().await.unwrap();
+    }
+    let labels = "http_requests_total{method=\"GET\",route=\"none\",status=\"404\"}";
+    assert_eq!(server.metric(labels).await, 6);
+    let labels = "http_requests_total{method=\"GET\",route=\"/api/session\",status=\"200\"}";
+    assert_eq!(server.metric(labels).await, 2);
+}
+
+#[tokio::test]
+async fn expired_sessions_leave_the_store_without_being_asked_for() {
+    let server = Server::start(&["--insecure-cookies", "--absolute-timeout", "200ms"]);
+    for _ in 0..3 {
+        server.client().write("n", &json!(1)).await;
+    }
+    support::eventually("the store is empty", async || {
+        server.metric("session_store_sessions").await == 0
+    })
+    .await;
+    support::eventually("all are told as expired", async || {
+        server.events("expired").await == 3
+    })
+    .await;
+}
+
+#[test]
+fn flags_that_make_no_sense_are_refused_with_a_reason() {
+    for (flags, reason) in [
+        (["--store", "carrier-pigeon:"], "carrier-pigeon"),
+        (["--store", "memory:?max=none"], "max=none"),
+        (["--store", "nothing at all"], "--store"),
+        (["--idle-timeout", "soon"], "--idle-timeout"),
+        (["--max-sessions", "0"], "--max-sessions"),
+        (["--listen", "nowhere"], "--listen"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_demo"))
+            .args(
+                ["--listen", "127.0.0.1:0"]
+                    .iter()
+                    .filter(|_| flags[0] != "--listen"),
+            )
+            .args(flags)
+            .output()
+            .unwrap();
+        assert!(!output.status.success(), "{flags:?}");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains(reason), "{told}");
+    }
+}
