@@ -9,6 +9,7 @@ mod dependencies;
 mod process;
 mod runner;
 mod rust_version;
+mod statements;
 mod steps;
 mod suites;
 mod tools;

@@ -2,7 +2,7 @@
 
 use crate::tools::{CARGO_DENY, CARGO_HACK, CURL, Tool};
 use crate::workspace::Workspace;
-use crate::{checks, dependencies, rust_version, suites};
+use crate::{checks, dependencies, rust_version, statements, suites};
 
 /// One step of `cargo xtask test`.
 #[derive(Debug)]
@@ -142,6 +142,13 @@ pub(crate) const STEPS: &[Step] = &[
         needs: &[],
         decisive: false,
         run: rust_version::check,
+    },
+    Step {
+        name: "statements",
+        why: "each statement of docs/security.md has a test or an argument",
+        needs: &[],
+        decisive: false,
+        run: statements::check,
     },
     Step {
         name: "browser",
