@@ -1,0 +1,1 @@
+SELECT {columns}, entries, {now}($2) FROM {records} WHERE id = $1

@@ -1,0 +1,84 @@
+//! A schema of its own for each test program, on the Postgres that tests share.
+
+#![allow(dead_code, reason = "each test program uses some of it")]
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use store_postgres::{PostgresStore, PostgresStoreBuilder, sqlx};
+
+/// A schema that nobody else uses. Dropped, it is removed with all that is in it.
+#[derive(Debug)]
+pub(crate) struct Schema {
+    url: String,
+    name: String,
+}
+
+impl Schema {
+    /// A name for a schema, which is made by the first migration.
+    pub(crate) fn new() -> Self {
+        Self::on(test_servers::postgres().url())
+    }
+
+    pub(crate) fn on(url: impl Into<String>) -> Self {
+        let id = session_core::SessionId::generate(session_core::Shard::random()).to_string();
+        Self {
+            url: url.into(),
+            name: format!("test_{}", &id[..16]),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn builder(&self) -> PostgresStoreBuilder {
+        PostgresStore::builder(self.url()).schema(self.name())
+    }
+
+    /// A store with its tables made.
+    pub(crate) async fn store(&self) -> PostgresStore {
+        self.builder().migrate().await.expect("the tables are made");
+        self.builder()
+            .connect()
+            .await
+            .expect("the store is connected")
+    }
+
+    pub(crate) async fn connection(&self) -> PgConnection {
+        PgConnection::connect(self.url())
+            .await
+            .expect("the server is there")
+    }
+
+    /// `text` with `{}` as the schema's name.
+    pub(crate) fn sql(&self, text: &str) -> AssertSqlSafe<String> {
+        AssertSqlSafe(text.replace("{}", self.name()))
+    }
+}
+
+impl Drop for Schema {
+    fn drop(&mut self) {
+        let (url, name) = (self.url.clone(), self.name.clone());
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            runtime.block_on(async {
+                // Best effort: the server may be gone, or a test may still hold a lock.
+                if let Ok(mut connection) = PgConnection::connect(&url).await {
+                    let drop = format!(
+                        "SET lock_timeout = '5s'; DROP SCHEMA IF EXISTS \"{name}\" CASCADE"
+                    );
+                    let _ = sqlx::raw_sql(AssertSqlSafe(drop))
+                        .execute(&mut connection)
+                        .await;
+                }
+            });
+        });
+        let _ = dropping.join();
+    }
+}

@@ -1,0 +1,20 @@
+//! The suite on Postgres, by the server's own clock.
+
+mod postgres;
+
+use std::process::ExitCode;
+
+use postgres::Schema;
+use session_conformance::{Opened, Suite};
+
+fn main() -> ExitCode {
+    Suite::new(open).neighbour(open).main()
+}
+
+/// Two stores with connections of their own, as on two servers.
+async fn open() -> Opened {
+    let schema = Schema::new();
+    let first = schema.store().await;
+    let second = schema.builder().connect().await.expect("a store");
+    Opened::from(first).with_handle(second).holding(schema)
+}
