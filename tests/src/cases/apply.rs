@@ -1,6 +1,6 @@
 //! Clause 4: the dead stay dead. Clause 5: changes never lose each other. Clause 6: whole or not at all.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -33,6 +33,7 @@ pub(super) fn cases() -> Vec<Case> {
         clause_05_a_guarded_change_applies_to_its_revision_only,
         clause_05_a_guard_is_judged_on_a_fresh_copy,
         clause_05_of_concurrent_guarded_changes_exactly_one_is_applied,
+        clause_05_of_guarded_changes_among_others_at_most_one_is_applied,
         clause_05_a_hundred_guarded_increments_make_a_hundred,
     ]
 }
@@ -73,6 +74,7 @@ async fn stays_dead(given: &Context, session: &Session) {
     }
 }
 
+/// SECURITY 24
 async fn clause_04_a_late_change_does_not_revive_a_destroyed_session(given: Context) {
     let (subject, user) = given.some_user().await;
     for session in [user, given.visitor().await] {
@@ -89,6 +91,7 @@ async fn clause_04_a_late_change_does_not_revive_a_revoked_session(given: Contex
     assert_eq!(given.listed(&subject).await, []);
 }
 
+/// SECURITY 24
 async fn clause_04_a_late_change_does_not_revive_an_expired_session(given: Context) {
     let idle = given
         .visitor_for(Timeouts::new(mins(60)).with_idle(mins(5)))
@@ -146,6 +149,7 @@ where
     given.load(id).await.dead();
 }
 
+/// SECURITY 24
 async fn clause_04_a_destroyed_session_stays_dead_among_concurrent_changes(given: Context) {
     for _ in 0..30 {
         let session = given.visitor().await;
@@ -174,22 +178,31 @@ async fn clause_04_a_revoked_session_stays_dead_among_concurrent_changes(given: 
 
 async fn clause_04_a_change_that_waited_past_the_expiry_revives_nothing(given: Context) {
     let timeouts = Timeouts::new(mins(60)).with_idle(millis(10));
-    for _ in 0..200 {
+    // One touch or two, and the clock, each after so many turns: one of them comes in between.
+    for round in 0..600 {
         let id = given.visitor_for(timeouts).await.id;
         given.advance(millis(9));
-        let was_dead = together(5, |index| {
+        let was_dead = together(2 + round % 2, |index| {
             let (store, clock) = (given.handle(index), given.clock().clone());
             async move {
-                if index == 4 {
-                    clock.advance(millis(1));
-                    let loaded = store.load(id, Freshness::Source).await.unwrap();
-                    return !matches!(loaded, Loaded::Live(_));
+                let turns = if index == 0 {
+                    round / 2 % 4
+                } else {
+                    round / 8 % 3
+                };
+                for _ in 0..turns {
+                    yield_now().await;
                 }
-                store.apply(id, &touch(), None).await.unwrap();
-                false
+                if index > 0 {
+                    store.apply(id, &touch(), None).await.unwrap();
+                    return false;
+                }
+                clock.advance(millis(1));
+                let loaded = store.load(id, Freshness::Source).await.unwrap();
+                !matches!(loaded, Loaded::Live(_))
             }
         });
-        if was_dead.await.contains(&true) {
+        if was_dead.await[0] {
             given.load(id).await.dead();
         }
     }
@@ -260,24 +273,41 @@ async fn clause_05_concurrent_removals_and_insertions_are_all_kept(given: Contex
     }
 }
 
-/// Follows the applied changes from `first`: each must have been applied to the record that another
-/// one left. Gives the last record.
-fn follow(first: &Record, steps: Vec<(Record, Record)>) -> Record {
+/// A change that was applied, and the records before and after it.
+type Step = (Change, Record, Record);
+
+/// Follows the applied changes from `first`: each must have been applied, whole, to the record that
+/// another one left. Gives the last record.
+fn follow(first: &Record, steps: Vec<Step>) -> Record {
     let count = steps.len();
-    let mut by_previous: HashMap<Revision, (Record, Record)> = HashMap::new();
+    let mut by_previous: HashMap<Revision, Step> = HashMap::new();
     for step in steps {
-        let twice = by_previous.insert(step.0.revision(), step);
+        let twice = by_previous.insert(step.1.revision(), step);
         assert!(twice.is_none(), "two changes were applied to one record");
     }
     let mut last = first.clone();
     for _ in 0..count {
-        let (previous, record) = by_previous
+        let (change, previous, record) = by_previous
             .remove(&last.revision())
             .expect("every change was applied to the record that another one left");
         assert_eq!(previous, last, "the record that a change was applied to");
+        let entries: BTreeMap<_, _> = record.entries().collect();
+        assert_eq!(entries, edited(&previous, &change));
         last = record;
     }
     last
+}
+
+/// The entries after a change that clears nothing, in the plainest way.
+fn edited<'a>(record: &'a Record, change: &'a Change) -> BTreeMap<&'a str, &'a str> {
+    let mut entries: BTreeMap<_, _> = record.entries().collect();
+    for (name, value) in change.edits() {
+        match value {
+            Some(value) => entries.insert(name.as_str(), value.as_str()),
+            None => entries.remove(name.as_str()),
+        };
+    }
+    entries
 }
 
 async fn clause_05_concurrent_changes_follow_one_another_in_one_order(given: Context) {
@@ -290,7 +320,8 @@ async fn clause_05_concurrent_changes_follow_one_another_in_one_order(given: Con
                 for round in 0..8 {
                     let change = a_change(task * 8 + round, secret);
                     let seen = (round % 2 == 0).then_some(&seen);
-                    steps.push(store.apply(id, &change, seen).await.step());
+                    let (previous, record) = store.apply(id, &change, seen).await.step();
+                    steps.push((change, previous, record));
                 }
                 steps
             }
@@ -418,6 +449,33 @@ async fn clause_05_of_concurrent_guarded_changes_exactly_one_is_applied(given: C
     }
 }
 
+async fn clause_05_of_guarded_changes_among_others_at_most_one_is_applied(given: Context) {
+    for _ in 0..16 {
+        let Session { id, record, .. } = given.visitor().await;
+        let applied = together(16, |task| {
+            let (store, revision) = (given.handle(task), record.revision());
+            async move {
+                if task % 4 == 3 {
+                    let change = set(format!("other-{task}"), "1");
+                    store.apply(id, &change, None).await.applied();
+                    return false;
+                }
+                let change = set("winner", task.to_string()).guarded_by(revision);
+                let answer = store.apply(id, &change, None).await.unwrap();
+                matches!(answer, Application::Applied { .. })
+            }
+        });
+        let applied = applied.await.into_iter().filter(|applied| *applied).count();
+        let record = given.load(id).await.live();
+        assert!(
+            applied <= 1,
+            "{applied} changes guarded by one revision were applied"
+        );
+        assert_eq!(record.get("winner").is_some(), applied == 1);
+        assert_eq!(record.entries().count(), 4 + applied);
+    }
+}
+
 async fn clause_05_a_hundred_guarded_increments_make_a_hundred(given: Context) {
     let id = given.visitor().await.id;
     let tries = together(10, |task| {
@@ -440,6 +498,7 @@ async fn increment(store: &SharedStore, id: SessionId) -> bool {
         .get("count")
         .map_or(0, |count| count.parse::<u32>().unwrap());
     let change = set("count", (count + 1).to_string()).guarded_by(seen.revision());
+    yield_now().await;
     match store.apply(id, &change, Some(&seen)).await.unwrap() {
         Application::Applied { .. } => true,
         Application::Conflict => false,

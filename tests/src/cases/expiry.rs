@@ -43,6 +43,7 @@ async fn expires_at(given: &Context, session: &Session) {
     given.load(session.id).await.dead();
 }
 
+/// SECURITY 28
 async fn clause_08_at_the_very_millisecond_of_its_idle_timeout_a_session_is_expired(
     given: Context,
 ) {
@@ -56,6 +57,7 @@ async fn clause_08_at_the_very_millisecond_of_its_idle_timeout_a_session_is_expi
     }
 }
 
+/// SECURITY 29
 async fn clause_08_at_the_very_millisecond_of_its_deadline_a_session_is_expired(given: Context) {
     for absolute in [millis(1), millis(1001), mins(60), Timeouts::MAX_ABSOLUTE] {
         let timeouts = Timeouts::new(absolute).without_idle();

@@ -24,7 +24,7 @@ pub(super) fn cases() -> Vec<Case> {
         clause_11_one_too_many_ends_the_oldest,
         clause_11_the_oldest_is_the_one_that_signed_in_first: Clock,
         clause_11_one_too_many_is_refused_and_changes_nothing,
-        clause_11_n_plus_fifty_concurrent_sign_ins_leave_the_n_newest,
+        clause_11_n_plus_fifty_concurrent_sign_ins_leave_exactly_n,
         clause_11_n_plus_fifty_concurrent_sign_ins_admit_exactly_n,
         clause_11_no_list_ever_shows_more_than_the_limit,
         clause_11_a_limit_concerns_its_subject_only,
@@ -177,7 +177,8 @@ async fn clause_11_one_too_many_is_refused_and_changes_nothing(given: Context) {
 
 const N: usize = 3;
 
-async fn clause_11_n_plus_fifty_concurrent_sign_ins_leave_the_n_newest(given: Context) {
+/// SECURITY 38
+async fn clause_11_n_plus_fifty_concurrent_sign_ins_leave_exactly_n(given: Context) {
     for _ in 0..4 {
         let subject = fresh_subject();
         let answers = together(N + 50, |task| {
@@ -209,6 +210,7 @@ async fn clause_11_n_plus_fifty_concurrent_sign_ins_leave_the_n_newest(given: Co
     }
 }
 
+/// SECURITY 38
 async fn clause_11_n_plus_fifty_concurrent_sign_ins_admit_exactly_n(given: Context) {
     for _ in 0..4 {
         let subject = fresh_subject();

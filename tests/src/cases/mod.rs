@@ -40,6 +40,7 @@ pub(crate) fn all() -> Vec<Case> {
         watch::cases(),
         scan::cases(),
         bounded::cases(),
+        crate::history::cases::cases(),
     ]
     .concat()
 }

@@ -199,6 +199,7 @@ async fn clause_12_a_fence_never_takes_an_older_value_again(given: Context) {
     }
 }
 
+/// SECURITY 36
 async fn clause_12_sign_ins_with_older_tickets_never_survive_a_concurrent_revoke(given: Context) {
     for _ in 0..8 {
         let subject = fresh_subject();
@@ -246,6 +247,7 @@ async fn clause_12_sign_ins_with_older_tickets_never_survive_a_concurrent_revoke
     }
 }
 
+/// SECURITY 36
 async fn clause_12_a_session_made_during_a_revoke_lives_exactly_if_its_ticket_is_younger(
     given: Context,
 ) {

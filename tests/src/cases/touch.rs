@@ -61,6 +61,7 @@ async fn clause_07_a_touch_keeps_the_revision(given: Context) {
         .conflict();
 }
 
+/// SECURITY 32
 async fn clause_07_a_touch_never_moves_back(given: Context) {
     let id = given.visitor().await.id;
     given.advance(mins(2));

@@ -339,6 +339,7 @@ async fn with_entries(given: &Context, entries: Vec<(EntryName, JsonText)>) -> S
     Session { record, ..session }
 }
 
+/// SECURITY 43
 async fn clause_14_a_value_over_the_bound_changes_nothing(given: Context) {
     let over = json_of(given.store().facts().bounds.value_bytes + 1);
     let session = with_entries(&given, vec![(name("a"), json("1"))]).await;
@@ -357,6 +358,7 @@ async fn clause_14_a_value_over_the_bound_changes_nothing(given: Context) {
     given.store().create(id, &new_record()).await.created();
 }
 
+/// SECURITY 43
 async fn clause_14_a_session_over_the_bound_changes_nothing(given: Context) {
     let bounds = given.store().facts().bounds;
     let full = with_entries(&given, entries_of(bounds.session_bytes, bounds.value_bytes)).await;
@@ -384,6 +386,7 @@ fn many(count: usize) -> Vec<(EntryName, JsonText)> {
         .collect()
 }
 
+/// SECURITY 43
 async fn clause_14_one_entry_too_many_changes_nothing(given: Context) {
     let max = given.store().facts().bounds.entries;
     let full = with_entries(&given, many(max)).await;
