@@ -5,8 +5,11 @@ use session_core::{Feed, PurgeExpired, Record, Scan, SessionId, StoreError, Watc
 
 use crate::store::MemoryStore;
 
-/// Every write removes some of what expired, so a store in use needs no purging. One that is idle does
-/// not know that time passes: a call every few minutes gives its memory back.
+/// Every write removes some of what expired. A store that nobody writes to does not notice that time
+/// passes: a call every few minutes gives its memory back.
+///
+/// One call holds no lock for more than 64 sessions at a time, and removes what is left of ended ones, and
+/// fences, besides: they do not count.
 #[async_trait]
 impl PurgeExpired for MemoryStore {
     async fn purge_expired(&self, batch: usize) -> Result<usize, StoreError> {
@@ -14,14 +17,17 @@ impl PurgeExpired for MemoryStore {
     }
 }
 
-/// Besides what ended and what was renewed, the feed tells of changed entries, shortened deadlines and
-/// settled predecessors. It does not tell of touches.
+/// Besides what ended, expired or was renewed, the feed tells of changed entries, shortened deadlines and
+/// settled predecessors; not of touches, and not of sessions that begin. A reader that lags behind by
+/// more than 1,024 items is told of a gap. An expired session is told when it is removed.
 impl Watch for MemoryStore {
     fn watch(&self) -> Feed {
         self.stripes().terms().feed.watch()
     }
 }
 
+/// Each call reads at most as many of the store's 512 parts as it takes to find what it asks for, one lock
+/// at a time: what lives throughout is found, what comes or goes meanwhile may be.
 #[async_trait]
 impl Scan for MemoryStore {
     async fn scan(

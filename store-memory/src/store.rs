@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use session_core::{
     Abilities, Admission, Application, Change, Creation, ErrorKind, Freshness, Loaded, NewRecord,
-    Record, SessionId, SessionStore, SignInLimit, StoreError, StoreFacts, Subject, Ticket,
+    Record, SessionId, SessionStore, Shard, SignInLimit, StoreError, StoreFacts, Subject, Ticket,
 };
 
 use crate::capacity::Usage;
@@ -18,6 +18,18 @@ use crate::stripes::Stripes;
 pub(crate) const NAME: &str = "memory";
 
 /// Sessions in this process, gone when it ends. Clones share them.
+///
+/// It can purge, watch and scan. See the [crate](crate) for what it does when it is full, and for when
+/// expired sessions leave.
+///
+/// ```
+/// use session_core::SessionStore;
+/// use store_memory::MemoryStore;
+///
+/// let store = MemoryStore::new();
+/// assert_eq!(store.facts().name, "memory");
+/// assert!(store.abilities().watch.is_some());
+/// ```
 #[derive(Clone)]
 pub struct MemoryStore(Arc<Shared>);
 
@@ -52,7 +64,7 @@ impl MemoryStore {
         &self.0.stripes
     }
 
-    fn shard_of(&self, subject: &Subject) -> session_core::Shard {
+    fn shard_of(&self, subject: &Subject) -> Shard {
         self.0.facts.sharding.shard_of(subject)
     }
 }
