@@ -19,7 +19,10 @@ local used = ARGV[10] == 'touch' and now or 0
 header = header:sub(1, 24) .. struct.pack('>I8', math.max(last_seen, used)) .. header:sub(33)
 
 local length = struct.unpack('>I4', before, 5)
-if ARGV[8] ~= '=' then
+if not is_test and expiry(header) <= now + 1 then
+    -- It ends before anybody can ask. Redis would remove the key when told so, and then make another.
+    redis.call('DEL', KEYS[1])
+elseif ARGV[8] ~= '=' then
     set(KEYS[1], header .. ARGV[8], expiry(header))
 elseif #header == length then
     -- First, for it is never refused for want of memory.
