@@ -1,5 +1,7 @@
 //! The lifecycle above a memory store: verdicts, sign-in, renewal, ends, lost answers, unknown outcomes.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod ends;
 mod orders;
 mod renewal;

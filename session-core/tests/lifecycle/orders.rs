@@ -108,9 +108,9 @@ async fn sign_out_everywhere_against_a_sign_in_in_every_order() {
                     "{order:?}: it works exactly if it is listed"
                 );
                 if id.is_some() {
-                    alive += 1
+                    alive += 1;
                 } else {
-                    dead += 1
+                    dead += 1;
                 }
                 id.is_some()
             }
