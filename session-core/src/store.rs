@@ -278,7 +278,8 @@ pub trait PurgeExpired: fmt::Debug + Send + Sync {
 
 /// Telling of sessions that ended or were renewed.
 pub trait Watch: fmt::Debug + Send + Sync {
-    /// A feed of what happens from now on, whichever clone or server did it. Expiry is not told.
+    /// A feed of what happens from now on, whichever clone or server did it. That a session expired is told
+    /// once, when what is left of it is removed, by stores that remove it themselves.
     fn watch(&self) -> Feed;
 }
 
