@@ -15,23 +15,23 @@ use session_core::{
     ManualClock, NewRecord, Record, SessionId, SessionStore, SignInLimit, StoreError, Ticket,
 };
 
-use crate::Planted;
 use crate::fault::{Broken, Fault, suite};
+use crate::{Planted, caught};
 
 pub(crate) fn planted() -> Vec<Planted> {
     vec![
-        Planted {
-            fault: "PurgesTheLiving",
-            suite: || {
+        caught(
+            "PurgesTheLiving",
+            || {
                 suite(Purges(|sound, _| {
                     sound.step(|state, _| state.sessions.drain().count())
                 }))
             },
-            caught_by: &["purge_removes_what_expired_and_nothing_else"],
-        },
-        Planted {
-            fault: "PurgesWithoutMeasure",
-            suite: || {
+            &["purge_removes_what_expired_and_nothing_else"],
+        ),
+        caught(
+            "PurgesWithoutMeasure",
+            || {
                 suite(Purges(|sound, _| {
                     sound.step(|state, now| {
                         let before = state.sessions.len();
@@ -40,34 +40,34 @@ pub(crate) fn planted() -> Vec<Planted> {
                     })
                 }))
             },
-            caught_by: &["purge_removes_at_most_a_batch"],
-        },
-        Planted {
-            fault: "PurgesNothing",
-            suite: || suite(Purges(|_, _| 0)),
-            caught_by: &["purge_removes_at_most_a_batch"],
-        },
-        Planted {
-            fault: "TellsNothing",
-            suite: || suite(Tells::by(|_| None)).time_limit(Duration::from_millis(300)),
-            caught_by: &[
+            &["purge_removes_at_most_a_batch"],
+        ),
+        caught(
+            "PurgesNothing",
+            || suite(Purges(|_, _| 0)),
+            &["purge_removes_at_most_a_batch"],
+        ),
+        caught(
+            "TellsNothing",
+            || suite(Tells::by(|_| None)).time_limit(Duration::from_millis(300)),
+            &[
                 "watch_tells_of_every_way_to_end_once",
                 "watch_tells_of_renewals_and_of_first_presentations",
                 "watch_tells_every_reader",
                 "watch_tells_of_what_other_handles_did",
             ],
-        },
-        Planted {
-            fault: "TellsOfEveryDelete",
-            suite: || suite(Tells::by(|id| Some(FeedItem::Ended(id)))),
-            caught_by: &[
+        ),
+        caught(
+            "TellsOfEveryDelete",
+            || suite(Tells::by(|id| Some(FeedItem::Ended(id)))),
+            &[
                 "watch_tells_nothing_of_what_did_not_happen",
                 "watch_tells_of_an_expiry_at_most_once_and_never_as_an_end",
             ],
-        },
-        Planted {
-            fault: "ScansInNoOrder",
-            suite: || {
+        ),
+        caught(
+            "ScansInNoOrder",
+            || {
                 suite(Scans(|sound, after, limit| {
                     let mut page = ids_after(sound, after);
                     page.truncate(limit);
@@ -75,16 +75,16 @@ pub(crate) fn planted() -> Vec<Planted> {
                     page
                 }))
             },
-            caught_by: &["scan_finds_every_live_session_in_the_order_of_ids"],
-        },
-        Planted {
-            fault: "ScansWithoutMeasure",
-            suite: || suite(Scans(|sound, after, _| ids_after(sound, after))),
-            caught_by: &["scan_keeps_to_its_limit"],
-        },
-        Planted {
-            fault: "ScansTheExpired",
-            suite: || {
+            &["scan_finds_every_live_session_in_the_order_of_ids"],
+        ),
+        caught(
+            "ScansWithoutMeasure",
+            || suite(Scans(|sound, after, _| ids_after(sound, after))),
+            &["scan_keeps_to_its_limit"],
+        ),
+        caught(
+            "ScansTheExpired",
+            || {
                 suite(Scans(|sound, after, limit| {
                     let mut page = sound.step(|state, _| {
                         let all = state.sessions.iter().filter(|(id, _)| Some(**id) > after);
@@ -96,44 +96,44 @@ pub(crate) fn planted() -> Vec<Planted> {
                     page
                 }))
             },
-            caught_by: &["scan_finds_nothing_that_expired"],
-        },
-        Planted {
-            fault: "HidesInsteadOfEnding",
-            suite: || suite(HidesInsteadOfEnding::default()),
-            caught_by: &["scan_finds_nothing_that_ended"],
-        },
-        Planted {
-            fault: "KeepsToNoBound",
-            suite: || bounded_suite(|_| KeepsToNoBound),
-            caught_by: &[
+            &["scan_finds_nothing_that_expired"],
+        ),
+        caught(
+            "HidesInsteadOfEnding",
+            || suite(HidesInsteadOfEnding::default()),
+            &["scan_finds_nothing_that_ended"],
+        ),
+        caught(
+            "KeepsToNoBound",
+            || bounded_suite(|_| KeepsToNoBound),
+            &[
                 "bounded_refuses_visitors_at_80_percent_and_users_at_100",
                 "bounded_drops_no_live_session",
             ],
-        },
-        Planted {
-            fault: "DropsTheOldestWhenFull",
-            suite: || bounded_suite(|max| DropsTheOldestWhenFull { max }),
-            caught_by: &["bounded_drops_no_live_session"],
-        },
-        Planted {
-            fault: "CountsWhatIsGone",
-            suite: || {
+        ),
+        caught(
+            "DropsTheOldestWhenFull",
+            || bounded_suite(|max| DropsTheOldestWhenFull { max }),
+            &["bounded_drops_no_live_session"],
+        ),
+        caught(
+            "CountsWhatIsGone",
+            || {
                 bounded_suite(|max| CountsWhatIsGone {
                     max,
                     count: AtomicUsize::new(0),
                 })
             },
-            caught_by: &[
+            &[
                 "bounded_takes_new_sessions_once_others_have_ended",
                 "bounded_takes_new_sessions_once_others_have_expired",
             ],
-        },
-        Planted {
-            fault: "FullBeforeItMakesRoom",
-            suite: || bounded_suite(|max| FullBeforeItMakesRoom { max }),
-            caught_by: &["bounded_takes_a_sign_in_that_ends_another"],
-        },
+        ),
+        caught(
+            "FullBeforeItMakesRoom",
+            || bounded_suite(|max| FullBeforeItMakesRoom { max }),
+            &["bounded_takes_a_sign_in_that_ends_another"],
+        ),
     ]
 }
 

@@ -12,15 +12,15 @@ use session_core::{
     Consistency, Freshness, Loaded, ManualClock, SessionId, SessionStore, StoreError, StoreFacts,
 };
 
-use crate::Planted;
 use crate::fault::{Fault, suite};
+use crate::{Planted, caught};
 
 pub(crate) fn planted() -> Vec<Planted> {
     vec![
-        Planted {
-            fault: "IgnoresItsPrefix",
-            suite: ignores_its_prefix,
-            caught_by: &[
+        caught(
+            "IgnoresItsPrefix",
+            ignores_its_prefix,
+            &[
                 "clause_15_one_id_is_two_sessions_in_two_stores",
                 "clause_15_a_neighbour_neither_reads_nor_ends_anything",
                 "clause_15_a_subject_is_two_subjects_in_two_stores",
@@ -28,28 +28,28 @@ pub(crate) fn planted() -> Vec<Planted> {
                 "clause_15_a_neighbour_scans_its_own_sessions_only",
                 "clause_15_a_neighbours_feed_tells_of_its_own_sessions_only",
             ],
-        },
-        Planted {
-            fault: "HandlesShareNothing",
-            suite: handles_share_nothing,
-            caught_by: &[
+        ),
+        caught(
+            "HandlesShareNothing",
+            handles_share_nothing,
+            &[
                 "clause_16_what_one_handle_wrote_the_other_reads",
                 "clause_16_what_one_handle_ended_is_dead_to_the_other",
                 "clause_16_a_limit_holds_over_all_handles",
                 "clause_16_a_ticket_and_a_fence_hold_over_all_handles",
                 "clause_01_of_concurrent_creates_on_one_id_exactly_one_wins",
             ],
-        },
-        Planted {
-            fault: "AnswersNotAlways",
-            suite: || suite(AnswersNotAlways::default()).time_limit(Duration::from_millis(500)),
-            caught_by: &["clause_16_a_burst_of_calls_ends_with_an_answer_to_each"],
-        },
-        Planted {
-            fault: "SaysItIsEventual",
-            suite: || suite(SaysItIsEventual::default()),
-            caught_by: &["facts_state_what_the_store_is"],
-        },
+        ),
+        caught(
+            "AnswersNotAlways",
+            || suite(AnswersNotAlways::default()).time_limit(Duration::from_millis(500)),
+            &["clause_16_a_burst_of_calls_ends_with_an_answer_to_each"],
+        ),
+        caught(
+            "SaysItIsEventual",
+            || suite(SaysItIsEventual::default()),
+            &["facts_state_what_the_store_is"],
+        ),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! Faults in how sessions begin, are read, and end: clauses 1 to 4 and 13.
+//! Faults in how sessions begin, are read, and stay dead: clauses 1 to 4.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,121 +12,121 @@ use session_core::{
     Record, SessionId, SessionStore, Shard, SignInLimit, StoreError, Ticket,
 };
 
-use crate::Planted;
 use crate::fault::{Fault, ReadsAs, answer, pause, suite, with_edits, with_header};
 use crate::rules::{SOUND, SignsInBy};
+use crate::{Planted, caught};
 
 pub(crate) fn planted() -> Vec<Planted> {
     vec![
-        Planted {
-            fault: "Upserting",
-            suite: || suite(Upserting),
-            caught_by: &["clause_01_create_never_overwrites_a_live_session"],
-        },
-        Planted {
-            fault: "SignsInOverAnything",
-            suite: || {
+        caught(
+            "Upserting",
+            || suite(Upserting),
+            &["clause_01_create_never_overwrites_a_live_session"],
+        ),
+        caught(
+            "SignsInOverAnything",
+            || {
                 suite(SignsInBy {
                     checks_id: false,
                     ..SOUND
                 })
             },
-            caught_by: &[
+            &[
                 "clause_01_sign_in_never_overwrites_a_live_session",
                 "clause_01_an_ended_id_is_refused",
             ],
-        },
-        Planted {
-            fault: "EndsBeforeItRefuses",
-            suite: || {
+        ),
+        caught(
+            "EndsBeforeItRefuses",
+            || {
                 suite(SignsInBy {
                     ends_first: true,
                     ..SOUND
                 })
             },
-            caught_by: &[
+            &[
                 "clause_01_a_sign_in_on_a_taken_id_ends_nothing",
                 "clause_11_a_later_try_that_is_refused_ends_nothing",
                 "clause_14_a_sign_in_too_large_ends_nothing",
             ],
-        },
-        Planted {
-            fault: "ChecksThenCreates",
-            suite: || suite(ChecksThenCreates),
-            caught_by: &["clause_01_of_concurrent_creates_on_one_id_exactly_one_wins"],
-        },
-        Planted {
-            fault: "ChecksThenSignsIn",
-            suite: || suite(ChecksThenSignsIn),
-            caught_by: &["clause_01_of_concurrent_sign_ins_and_creates_on_one_id_exactly_one_wins"],
-        },
-        Planted {
-            fault: "ReusesEndedIds",
-            suite: || suite(RemembersEndsFor(|_, _| Duration::ZERO)),
-            caught_by: &[
+        ),
+        caught(
+            "ChecksThenCreates",
+            || suite(ChecksThenCreates),
+            &["clause_01_of_concurrent_creates_on_one_id_exactly_one_wins"],
+        ),
+        caught(
+            "ChecksThenSignsIn",
+            || suite(ChecksThenSignsIn),
+            &["clause_01_of_concurrent_sign_ins_and_creates_on_one_id_exactly_one_wins"],
+        ),
+        caught(
+            "ReusesEndedIds",
+            || suite(RemembersEndsFor(|_, _| Duration::ZERO)),
+            &[
                 "clause_01_an_ended_id_is_refused",
                 "clause_03_what_ended_is_told_from_what_never_was",
             ],
-        },
-        Planted {
-            fault: "RemembersEndsForHalfAMinute",
-            suite: || suite(RemembersEndsFor(|_, _| Duration::from_secs(30))),
-            caught_by: &[
+        ),
+        caught(
+            "RemembersEndsForHalfAMinute",
+            || suite(RemembersEndsFor(|_, _| Duration::from_secs(30))),
+            &[
                 "clause_01_an_ended_id_is_refused_for_60_s",
                 "clause_03_what_ended_is_told_for_60_s",
             ],
-        },
-        Planted {
-            fault: "RemembersEndsForTwoMinutes",
-            suite: || suite(RemembersEndsFor(|_, _| Duration::from_secs(120))),
-            caught_by: &[
+        ),
+        caught(
+            "RemembersEndsForTwoMinutes",
+            || suite(RemembersEndsFor(|_, _| Duration::from_secs(120))),
+            &[
                 "clause_01_an_ended_id_is_refused_for_60_s",
                 "clause_03_what_ended_is_told_for_60_s",
             ],
-        },
-        Planted {
-            fault: "RemembersEndsUntilTheDeadline",
-            suite: || {
+        ),
+        caught(
+            "RemembersEndsUntilTheDeadline",
+            || {
                 suite(RemembersEndsFor(|record, ended| {
                     record.expires_at().since(ended.at)
                 }))
             },
-            caught_by: &[
+            &[
                 "clause_01_an_ended_id_is_refused_for_60_s_past_its_own_deadline_too",
                 "clause_03_what_ended_is_told_for_60_s",
             ],
-        },
-        Planted {
-            fault: "RemembersEndsByShard",
-            suite: || suite(RemembersEndsByShard::default()),
-            caught_by: &["clause_03_no_end_is_told_of_another_session"],
-        },
-        Planted {
-            fault: "SignsInToAnyShard",
-            suite: || {
+        ),
+        caught(
+            "RemembersEndsByShard",
+            || suite(RemembersEndsByShard::default()),
+            &["clause_03_no_end_is_told_of_another_session"],
+        ),
+        caught(
+            "SignsInToAnyShard",
+            || {
                 suite(SignsInBy {
                     checks_shard: false,
                     ..SOUND
                 })
             },
-            caught_by: &["clause_01_sign_in_refuses_an_id_outside_its_subjects_shard"],
-        },
-        Planted {
-            fault: "DropsEntries",
-            suite: || {
+            &["clause_01_sign_in_refuses_an_id_outside_its_subjects_shard"],
+        ),
+        caught(
+            "DropsEntries",
+            || {
                 suite(ReadsAs(|record| {
                     with_edits(&record, &Change::new().clear())
                 }))
             },
-            caught_by: &[
+            &[
                 "clause_01_create_makes_a_live_anonymous_session",
                 "clause_01_sign_in_makes_a_live_session_of_its_subject",
                 "clause_02_a_thousand_entries_come_back",
             ],
-        },
-        Planted {
-            fault: "WholeSeconds",
-            suite: || {
+        ),
+        caught(
+            "WholeSeconds",
+            || {
                 suite(ReadsAs(|record| {
                     with_header(record, |header| {
                         header.created_at = whole_seconds(header.created_at);
@@ -134,14 +134,14 @@ pub(crate) fn planted() -> Vec<Planted> {
                     })
                 }))
             },
-            caught_by: &[
+            &[
                 "clause_02_every_instant_is_kept_to_the_millisecond",
                 "clause_02_load_returns_exactly_what_was_last_applied_as_time_passes",
             ],
-        },
-        Planted {
-            fault: "WholeSecondsOfIdling",
-            suite: || {
+        ),
+        caught(
+            "WholeSecondsOfIdling",
+            || {
                 suite(ReadsAs(|record| {
                     with_header(record, |header| {
                         let seconds = header.idle.map(|idle| idle.as_secs());
@@ -149,110 +149,60 @@ pub(crate) fn planted() -> Vec<Planted> {
                     })
                 }))
             },
-            caught_by: &["clause_02_every_limit_in_time_is_kept_to_the_millisecond"],
-        },
-        Planted {
-            fault: "ReadsStaleCopies",
-            suite: || suite(ReadsStaleCopies::default()),
-            caught_by: &[
+            &["clause_02_every_limit_in_time_is_kept_to_the_millisecond"],
+        ),
+        caught(
+            "ReadsStaleCopies",
+            || suite(ReadsStaleCopies::default()),
+            &[
                 "clause_02_load_returns_exactly_what_was_last_applied",
                 "clause_02_load_returns_exactly_what_was_last_applied_as_time_passes",
                 "clause_02_both_freshnesses_read_what_this_handle_wrote",
             ],
-        },
-        Planted {
-            fault: "TellsTheNextRecordTwice",
-            suite: || suite(TellsTheNextRecordTwice),
-            caught_by: &["clause_02_apply_returns_the_records_before_and_after"],
-        },
-        Planted {
-            fault: "AbsentIsAnError",
-            suite: || suite(AbsentIsAnError),
-            caught_by: &["clause_03_an_id_never_used_is_absent_to_every_verb"],
-        },
-        Planted {
-            fault: "ReadsTheExpired",
-            suite: || suite(ReadsTheExpired),
-            caught_by: &["clause_03_an_expired_session_reads_absent"],
-        },
-        Planted {
-            fault: "LateSaveRevives",
-            suite: || suite(LateSaveRevives),
-            caught_by: &[
+        ),
+        caught(
+            "TellsTheNextRecordTwice",
+            || suite(TellsTheNextRecordTwice),
+            &["clause_02_apply_returns_the_records_before_and_after"],
+        ),
+        caught(
+            "AbsentIsAnError",
+            || suite(AbsentIsAnError),
+            &["clause_03_an_id_never_used_is_absent_to_every_verb"],
+        ),
+        caught(
+            "ReadsTheExpired",
+            || suite(ReadsTheExpired),
+            &["clause_03_an_expired_session_reads_absent"],
+        ),
+        caught(
+            "LateSaveRevives",
+            || suite(LateSaveRevives),
+            &[
                 "clause_03_a_destroyed_session_is_not_there_to_any_verb",
                 "clause_04_apply_never_inserts",
                 "clause_04_a_late_change_does_not_revive_a_destroyed_session",
                 "clause_04_a_late_change_does_not_revive_a_revoked_session",
             ],
-        },
-        Planted {
-            fault: "LateSaveRevivesTheExpired",
-            suite: || suite(LateSaveRevivesTheExpired),
-            caught_by: &["clause_04_a_late_change_does_not_revive_an_expired_session"],
-        },
-        Planted {
-            fault: "ReadsThenUpserts",
-            suite: || suite(ReadsThenUpserts),
-            caught_by: &[
+        ),
+        caught(
+            "LateSaveRevivesTheExpired",
+            || suite(LateSaveRevivesTheExpired),
+            &["clause_04_a_late_change_does_not_revive_an_expired_session"],
+        ),
+        caught(
+            "ReadsThenUpserts",
+            || suite(ReadsThenUpserts),
+            &[
                 "clause_04_a_destroyed_session_stays_dead_among_concurrent_changes",
                 "clause_04_a_revoked_session_stays_dead_among_concurrent_changes",
             ],
-        },
-        Planted {
-            fault: "ReadsTheClockBeforeTheStep",
-            suite: || suite(ReadsTheClockBeforeTheStep),
-            caught_by: &["clause_04_a_change_that_waited_past_the_expiry_revives_nothing"],
-        },
-        Planted {
-            fault: "DeleteAlwaysSaysYes",
-            suite: || suite(DeletesIf(|_, _| true, true)),
-            caught_by: &["clause_13_delete_ends_once_and_says_so"],
-        },
-        Planted {
-            fault: "DeleteNeedsAnIdleTimeout",
-            suite: || suite(DeletesIf(|record, _| record.header().idle.is_some(), false)),
-            caught_by: &["clause_13_delete_works_whatever_the_limits_in_time"],
-        },
-        Planted {
-            fault: "DeleteNeedsAnUnchangedSession",
-            suite: || suite(DeletesIf(|record, _| record.slots().count() == 1, false)),
-            caught_by: &["clause_13_delete_works_on_a_session_never_touched_and_on_one_much_used"],
-        },
-        Planted {
-            fault: "DeletesNothingWithAPredecessor",
-            suite: || suite(DeletesIf(|record, _| record.predecessor().is_none(), false)),
-            caught_by: &["clause_13_delete_works_on_a_session_never_touched_and_on_one_much_used"],
-        },
-        Planted {
-            fault: "DeletesOnlyWhatIsSmall",
-            suite: || {
-                suite(DeletesIf(
-                    |record, _| record.as_bytes().len() < 1 << 20,
-                    false,
-                ))
-            },
-            caught_by: &["clause_13_delete_works_on_a_huge_session"],
-        },
-        Planted {
-            fault: "DeletesNothingAboutToExpire",
-            suite: || {
-                suite(DeletesIf(
-                    |record, now| record.expires_at().since(now) >= Duration::from_secs(1),
-                    false,
-                ))
-            },
-            caught_by: &["clause_13_delete_works_a_millisecond_before_the_expiry"],
-        },
-        Planted {
-            fault: "DeletesTheExpired",
-            suite: || suite(DeletesTheExpired),
-            caught_by: &["clause_13_delete_of_an_expired_session_ends_nothing"],
-        },
-        Planted {
-            fault: "ChecksThenDeletes",
-            suite: || suite(ChecksThenDeletes),
-            caught_by: &["clause_13_of_concurrent_deletes_exactly_one_ends_the_session"],
-        },
+        ),
+        caught(
+            "ReadsTheClockBeforeTheStep",
+            || suite(ReadsTheClockBeforeTheStep),
+            &["clause_04_a_change_that_waited_past_the_expiry_revives_nothing"],
+        ),
     ]
 }
 
@@ -556,48 +506,5 @@ impl Fault for ReadsTheClockBeforeTheStep {
             }
             answer(previous, next)
         })
-    }
-}
-
-/// Deletes only some sessions, and says otherwise what it did.
-#[derive(Clone, Debug)]
-struct DeletesIf(fn(&Record, session_core::Timestamp) -> bool, bool);
-
-#[async_trait]
-impl Fault for DeletesIf {
-    async fn delete(&self, sound: &ReferenceStore, id: SessionId) -> Result<bool, StoreError> {
-        let record = sound.step(|state, now| state.live(id, now));
-        let now = sound.now();
-        if record.is_some_and(|record| !(self.0)(&record, now)) {
-            return Ok(self.1);
-        }
-        Ok(sound.delete(id).await? || self.1)
-    }
-}
-
-#[derive(Clone, Debug)]
-struct DeletesTheExpired;
-
-#[async_trait]
-impl Fault for DeletesTheExpired {
-    async fn delete(&self, sound: &ReferenceStore, id: SessionId) -> Result<bool, StoreError> {
-        Ok(sound.step(|state, now| {
-            let removed = state.sessions.remove(&id);
-            let ended = removed.map(|record| Ended::of(&record, now));
-            ended.map(|ended| state.ended.insert(id, ended)).is_some()
-        }))
-    }
-}
-
-#[derive(Clone, Debug)]
-struct ChecksThenDeletes;
-
-#[async_trait]
-impl Fault for ChecksThenDeletes {
-    async fn delete(&self, sound: &ReferenceStore, id: SessionId) -> Result<bool, StoreError> {
-        let is_there = sound.step(|state, now| state.live(id, now).is_some());
-        pause().await;
-        sound.delete(id).await?;
-        Ok(is_there)
     }
 }

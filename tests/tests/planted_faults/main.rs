@@ -4,16 +4,25 @@
 mod abilities;
 mod apart;
 mod changes;
+mod deletes;
 mod fault;
 mod histories;
+mod limits;
+mod listing;
 mod lives;
 mod renewals;
+mod revoking;
 mod rules;
-mod subjects;
 mod times;
 #[path = "../unlocked/mod.rs"]
+#[allow(
+    dead_code,
+    clippy::expect_used,
+    reason = "shared with the test of linearizability"
+)]
 mod unlocked;
 mod values;
+mod whole;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -28,13 +37,29 @@ struct Planted {
     caught_by: &'static [&'static str],
 }
 
+fn caught(
+    fault: &'static str,
+    suite: fn() -> Suite,
+    caught_by: &'static [&'static str],
+) -> Planted {
+    Planted {
+        fault,
+        suite,
+        caught_by,
+    }
+}
+
 fn planted() -> Vec<Planted> {
     let mut planted = Vec::new();
     planted.extend(lives::planted());
     planted.extend(changes::planted());
+    planted.extend(whole::planted());
     planted.extend(times::planted());
     planted.extend(renewals::planted());
-    planted.extend(subjects::planted());
+    planted.extend(listing::planted());
+    planted.extend(limits::planted());
+    planted.extend(revoking::planted());
+    planted.extend(deletes::planted());
     planted.extend(values::planted());
     planted.extend(apart::planted());
     planted.extend(abilities::planted());

@@ -4,114 +4,114 @@ use session_core::{
     Header, OVERLAP, Record, Refusal, Renewal, SecretHash, Slot, Standing, Timestamp,
 };
 
-use crate::Planted;
 use crate::fault::{AppliesBy, Step, suite, with_header};
+use crate::{Planted, caught};
 
 pub(crate) fn planted() -> Vec<Planted> {
     vec![
-        Planted {
-            fault: "RenewalReplaces",
-            suite: || suite(AppliesBy(renewal_replaces)),
-            caught_by: &[
+        caught(
+            "RenewalReplaces",
+            || suite(AppliesBy(renewal_replaces)),
+            &[
                 "clause_09_a_renewal_adds_a_secret_and_takes_none_away",
                 "clause_09_a_renewal_whose_answer_was_lost_costs_nothing",
             ],
-        },
-        Planted {
-            fault: "OverlapStartsAtTheRenewal",
-            suite: || suite(AppliesBy(overlap_starts_at_the_renewal)),
-            caught_by: &["clause_09_a_renewal_whose_answer_was_lost_costs_nothing"],
-        },
-        Planted {
-            fault: "OverlapOfAMinute",
-            suite: || suite(AppliesBy(overlap_of_a_minute)),
-            caught_by: &[
+        ),
+        caught(
+            "OverlapStartsAtTheRenewal",
+            || suite(AppliesBy(overlap_starts_at_the_renewal)),
+            &["clause_09_a_renewal_whose_answer_was_lost_costs_nothing"],
+        ),
+        caught(
+            "OverlapOfAMinute",
+            || suite(AppliesBy(overlap_of_a_minute)),
+            &[
                 "clause_09_the_first_presentation_starts_an_overlap_of_30_s",
                 "clause_09_an_old_secret_is_remembered_for_60_s_after_its_overlap",
             ],
-        },
-        Planted {
-            fault: "NoOverlap",
-            suite: || suite(AppliesBy(no_overlap)),
-            caught_by: &["clause_09_the_first_presentation_starts_an_overlap_of_30_s"],
-        },
-        Planted {
-            fault: "ForgetsFormerSecrets",
-            suite: || suite(AppliesBy(forgets_former_secrets)),
-            caught_by: &["clause_09_an_old_secret_is_remembered_for_60_s_after_its_overlap"],
-        },
-        Planted {
-            fault: "EveryPresentationExtendsTheOverlap",
-            suite: || suite(AppliesBy(every_presentation_extends_the_overlap)),
-            caught_by: &["clause_09_presenting_again_changes_nothing"],
-        },
-        Planted {
-            fault: "PromotesTheUnknown",
-            suite: || suite(AppliesBy(promotes_the_unknown)),
-            caught_by: &["clause_09_an_unknown_secret_is_not_promoted"],
-        },
-        Planted {
-            fault: "PromotesTheOutdated",
-            suite: || suite(AppliesBy(promotes_the_outdated)),
-            caught_by: &["clause_09_a_secret_after_its_overlap_is_not_promoted"],
-        },
-        Planted {
-            fault: "PromotionIsNoWrite",
-            suite: || suite(AppliesBy(promotion_is_no_write)),
-            caught_by: &[
+        ),
+        caught(
+            "NoOverlap",
+            || suite(AppliesBy(no_overlap)),
+            &["clause_09_the_first_presentation_starts_an_overlap_of_30_s"],
+        ),
+        caught(
+            "ForgetsFormerSecrets",
+            || suite(AppliesBy(forgets_former_secrets)),
+            &["clause_09_an_old_secret_is_remembered_for_60_s_after_its_overlap"],
+        ),
+        caught(
+            "EveryPresentationExtendsTheOverlap",
+            || suite(AppliesBy(every_presentation_extends_the_overlap)),
+            &["clause_09_presenting_again_changes_nothing"],
+        ),
+        caught(
+            "PromotesTheUnknown",
+            || suite(AppliesBy(promotes_the_unknown)),
+            &["clause_09_an_unknown_secret_is_not_promoted"],
+        ),
+        caught(
+            "PromotesTheOutdated",
+            || suite(AppliesBy(promotes_the_outdated)),
+            &["clause_09_a_secret_after_its_overlap_is_not_promoted"],
+        ),
+        caught(
+            "PromotionIsNoWrite",
+            || suite(AppliesBy(promotion_is_no_write)),
+            &[
                 "clause_09_the_first_presentation_starts_an_overlap_of_30_s",
                 "clause_09_a_sign_in_counts_as_presented_once_its_secret_is",
                 "clause_09_a_concurrent_presentation_promotes_once",
                 "clause_11_a_sign_in_presented_late_is_as_safe_as_any",
             ],
-        },
-        Planted {
-            fault: "RenewsAnySecret",
-            suite: || suite(AppliesBy(renews_any_secret)),
-            caught_by: &["clause_09_a_renewal_of_a_secret_that_may_not_be_replaced_conflicts"],
-        },
-        Planted {
-            fault: "EveryRenewalIsSoft",
-            suite: || suite(AppliesBy(|step| renews(step, true))),
-            caught_by: &["clause_09_an_explicit_renewal_acts_at_once"],
-        },
-        Planted {
-            fault: "NoRenewalIsSoft",
-            suite: || suite(AppliesBy(|step| renews(step, false))),
-            caught_by: &[
+        ),
+        caught(
+            "RenewsAnySecret",
+            || suite(AppliesBy(renews_any_secret)),
+            &["clause_09_a_renewal_of_a_secret_that_may_not_be_replaced_conflicts"],
+        ),
+        caught(
+            "EveryRenewalIsSoft",
+            || suite(AppliesBy(|step| renews(step, true))),
+            &["clause_09_an_explicit_renewal_acts_at_once"],
+        ),
+        caught(
+            "NoRenewalIsSoft",
+            || suite(AppliesBy(|step| renews(step, false))),
+            &[
                 "clause_09_a_soft_renewal_mints_none_while_a_younger_one_waits",
                 "clause_09_a_soft_renewal_of_a_replaced_secret_is_no_conflict",
                 "clause_09_of_concurrent_soft_renewals_exactly_one_mints",
             ],
-        },
-        Planted {
-            fault: "OneUnpresentedAtATime",
-            suite: || suite(AppliesBy(one_unpresented_at_a_time)),
-            caught_by: &["clause_09_every_unpresented_secret_stays_accepted"],
-        },
-        Planted {
-            fault: "DropsTheOldestEvenIfCurrent",
-            suite: || suite(AppliesBy(drops_the_oldest_even_if_current)),
-            caught_by: &[
+        ),
+        caught(
+            "OneUnpresentedAtATime",
+            || suite(AppliesBy(one_unpresented_at_a_time)),
+            &["clause_09_every_unpresented_secret_stays_accepted"],
+        ),
+        caught(
+            "DropsTheOldestEvenIfCurrent",
+            || suite(AppliesBy(drops_the_oldest_even_if_current)),
+            &[
                 "clause_09_beyond_four_hashes_the_oldest_that_is_not_current_goes",
                 "clause_09_concurrent_explicit_renewals_all_leave_the_current_one",
             ],
-        },
-        Planted {
-            fault: "RenewsBeforeItPromotes",
-            suite: || suite(AppliesBy(renews_before_it_promotes)),
-            caught_by: &["clause_09_one_change_promotes_and_then_renews"],
-        },
-        Planted {
-            fault: "RenewalRestartsTheDeadline",
-            suite: || suite(AppliesBy(renewal_restarts_the_deadline)),
-            caught_by: &["clause_09_a_renewal_keeps_id_entries_creation_and_deadline"],
-        },
-        Planted {
-            fault: "PromotionEndsLaterSecretsToo",
-            suite: || suite(AppliesBy(promotion_ends_later_secrets_too)),
-            caught_by: &["clause_09_presenting_an_earlier_of_two_leaves_the_later_accepted"],
-        },
+        ),
+        caught(
+            "RenewsBeforeItPromotes",
+            || suite(AppliesBy(renews_before_it_promotes)),
+            &["clause_09_one_change_promotes_and_then_renews"],
+        ),
+        caught(
+            "RenewalRestartsTheDeadline",
+            || suite(AppliesBy(renewal_restarts_the_deadline)),
+            &["clause_09_a_renewal_keeps_id_entries_creation_and_deadline"],
+        ),
+        caught(
+            "PromotionEndsLaterSecretsToo",
+            || suite(AppliesBy(promotion_ends_later_secrets_too)),
+            &["clause_09_presenting_an_earlier_of_two_leaves_the_later_accepted"],
+        ),
     ]
 }
 

@@ -10,9 +10,31 @@ use session_core::{
 use crate::fault::Fault;
 
 pub(crate) type Live = [(SessionId, Record)];
-pub(crate) type Admit =
-    fn(&Ticket, Option<SessionId>, &Live, Option<SignInLimit>, Timestamp) -> Option<Vec<SessionId>>;
+pub(crate) type Ended = Option<Vec<SessionId>>;
+pub(crate) type Admit = fn(&Asked<'_>) -> Ended;
 pub(crate) type LiveOf = fn(&State, &Subject, Timestamp) -> Vec<(SessionId, Record)>;
+
+/// Who asks to be admitted, and beside whom.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) ticket: &'a Ticket,
+    pub(crate) predecessor: Option<SessionId>,
+    pub(crate) live: &'a Live,
+    pub(crate) limit: Option<SignInLimit>,
+    pub(crate) now: Timestamp,
+}
+
+impl Asked<'_> {
+    /// What the contract says.
+    pub(crate) fn soundly(&self) -> Ended {
+        self.seeing(self.live)
+    }
+
+    /// What the contract would say if these sessions lived.
+    pub(crate) fn seeing(&self, live: &Live) -> Ended {
+        admit(self.ticket, self.predecessor, live, self.limit, self.now)
+    }
+}
 
 /// What a sign-in keeps to.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +65,7 @@ pub(crate) const SOUND: SignsInBy = SignsInBy {
     sizes_first: false,
     forgets_tries: false,
     live_of: |state, subject, now| state.live_of(subject, now),
-    admit,
+    admit: |asked| asked.soundly(),
 };
 
 impl SignsInBy {
@@ -79,7 +101,13 @@ impl SignsInBy {
         {
             return Ok(Admission::Revoked);
         }
-        let ended = (self.admit)(ticket, new.predecessor(), &live, limit, now);
+        let ended = (self.admit)(&Asked {
+            ticket,
+            predecessor: new.predecessor(),
+            live: &live,
+            limit,
+            now,
+        });
         if self.ends_first {
             let tried = admit(ticket, None, &live, None, now).unwrap_or_default();
             for id in ended.iter().flatten().chain(&tried) {

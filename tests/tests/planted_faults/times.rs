@@ -7,89 +7,89 @@ use session_core::{
     Timestamp,
 };
 
-use crate::Planted;
 use crate::fault::{AppliesBy, Fault, Step, running_suite, suite, with_header};
 use crate::lives::ReadsTheExpired;
+use crate::{Planted, caught};
 
 pub(crate) fn planted() -> Vec<Planted> {
     vec![
-        Planted {
-            fault: "EarlyExpiry",
-            suite: || suite(LivesIf(|record, now| record.is_live(now + MILLI))),
-            caught_by: AT_THE_MILLISECOND,
-        },
-        Planted {
-            fault: "LateExpiry",
-            suite: || suite(LivesIf(|record, now| record.is_live(now - MILLI))),
-            caught_by: AT_THE_MILLISECOND,
-        },
-        Planted {
-            fault: "ExpiresWhenReaped",
-            suite: || suite(ReadsTheExpired),
-            caught_by: &[
+        caught(
+            "EarlyExpiry",
+            || suite(LivesIf(|record, now| record.is_live(now + MILLI))),
+            AT_THE_MILLISECOND,
+        ),
+        caught(
+            "LateExpiry",
+            || suite(LivesIf(|record, now| record.is_live(now - MILLI))),
+            AT_THE_MILLISECOND,
+        ),
+        caught(
+            "ExpiresWhenReaped",
+            || suite(ReadsTheExpired),
+            &[
                 "clause_08_at_the_very_millisecond_of_its_idle_timeout_a_session_is_expired",
                 "clause_08_a_shortened_life_ends_at_its_millisecond",
                 "clause_08_a_life_shortened_to_nothing_ends_at_once",
                 "clause_08_limits_of_any_length_neither_panic_nor_last_for_ever",
                 "clause_08_a_session_without_limits_at_all_is_expired_at_once",
             ],
-        },
-        Planted {
-            fault: "ExpiresWhenReapedByAClockThatRuns",
-            suite: || running_suite(ReadsTheExpired),
-            caught_by: &["clause_08_a_session_expires_by_a_clock_that_runs"],
-        },
-        Planted {
-            fault: "ListsTheExpired",
-            suite: || suite(ListsTheExpired),
-            caught_by: &["clause_08_no_verb_sees_an_expired_session"],
-        },
-        Planted {
-            fault: "ShortensToWholeSeconds",
-            suite: || suite(AppliesBy(shortens_to_whole_seconds)),
-            caught_by: &["clause_08_a_shortened_life_ends_at_its_millisecond"],
-        },
-        Planted {
-            fault: "IgnoresShortenings",
-            suite: || suite(AppliesBy(ignores_shortenings)),
-            caught_by: &[
+        ),
+        caught(
+            "ExpiresWhenReapedByAClockThatRuns",
+            || running_suite(ReadsTheExpired),
+            &["clause_08_a_session_expires_by_a_clock_that_runs"],
+        ),
+        caught(
+            "ListsTheExpired",
+            || suite(ListsTheExpired),
+            &["clause_08_no_verb_sees_an_expired_session"],
+        ),
+        caught(
+            "ShortensToWholeSeconds",
+            || suite(AppliesBy(shortens_to_whole_seconds)),
+            &["clause_08_a_shortened_life_ends_at_its_millisecond"],
+        ),
+        caught(
+            "IgnoresShortenings",
+            || suite(AppliesBy(ignores_shortenings)),
+            &[
                 "clause_08_a_deadline_is_never_moved_out",
                 "clause_08_a_life_shortened_to_nothing_ends_at_once",
             ],
-        },
-        Planted {
-            fault: "MovesDeadlinesOut",
-            suite: || suite(AppliesBy(moves_deadlines_out)),
-            caught_by: &["clause_08_a_deadline_is_never_moved_out"],
-        },
-        Planted {
-            fault: "TheLongestLifeNeverEnds",
-            suite: || {
+        ),
+        caught(
+            "MovesDeadlinesOut",
+            || suite(AppliesBy(moves_deadlines_out)),
+            &["clause_08_a_deadline_is_never_moved_out"],
+        ),
+        caught(
+            "TheLongestLifeNeverEnds",
+            || {
                 suite(LivesIf(|record, now| {
                     let life = record.deadline().since(record.created_at());
                     record.is_live(now) || life >= Timeouts::MAX_ABSOLUTE
                 }))
             },
-            caught_by: &["clause_08_limits_of_any_length_neither_panic_nor_last_for_ever"],
-        },
-        Planted {
-            fault: "NoLifeAtAllNeverEnds",
-            suite: || {
+            &["clause_08_limits_of_any_length_neither_panic_nor_last_for_ever"],
+        ),
+        caught(
+            "NoLifeAtAllNeverEnds",
+            || {
                 suite(LivesIf(|record, now| {
                     record.is_live(now) || record.expires_at() == record.created_at()
                 }))
             },
-            caught_by: &["clause_08_a_session_without_limits_at_all_is_expired_at_once"],
-        },
-        Planted {
-            fault: "WhatBeginsLaterIsNotThere",
-            suite: || {
+            &["clause_08_a_session_without_limits_at_all_is_expired_at_once"],
+        ),
+        caught(
+            "WhatBeginsLaterIsNotThere",
+            || {
                 suite(LivesIf(|record, now| {
                     record.is_live(now) && record.created_at() <= now
                 }))
             },
-            caught_by: &["clause_08_a_clock_that_steps_back_ends_nothing"],
-        },
+            &["clause_08_a_clock_that_steps_back_ends_nothing"],
+        ),
     ]
 }
 

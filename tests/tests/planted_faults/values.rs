@@ -7,68 +7,68 @@ use session_core::{
     StoreError, StoreFacts, Subject, TooLarge,
 };
 
-use crate::Planted;
 use crate::fault::{AppliesBy, Fault, ReadsAs, Step, suite, with_edits};
+use crate::{Planted, caught};
 
 pub(crate) fn planted() -> Vec<Planted> {
     vec![
-        Planted {
-            fault: "Jsonb",
-            suite: || suite(ReadsAs(|record| map_values(&record, number_by_value))),
-            caught_by: &["clause_14_every_json_text_comes_back_byte_for_byte"],
-        },
-        Planted {
-            fault: "TrimsValues",
-            suite: || {
+        caught(
+            "Jsonb",
+            || suite(ReadsAs(|record| map_values(&record, number_by_value))),
+            &["clause_14_every_json_text_comes_back_byte_for_byte"],
+        ),
+        caught(
+            "TrimsValues",
+            || {
                 suite(ReadsAs(|record| {
                     map_values(&record, |text| text.trim().to_owned())
                 }))
             },
-            caught_by: &["clause_14_every_json_text_comes_back_byte_for_byte"],
-        },
-        Planted {
-            fault: "CutsLongNames",
-            suite: || {
+            &["clause_14_every_json_text_comes_back_byte_for_byte"],
+        ),
+        caught(
+            "CutsLongNames",
+            || {
                 suite(AppliesBy(|step| {
                     renames(step, |name| name.chars().take(64).collect())
                 }))
             },
-            caught_by: &["clause_14_every_name_comes_back_byte_for_byte"],
-        },
-        Planted {
-            fault: "FoldsTheCaseOfNames",
-            suite: || suite(AppliesBy(|step| renames(step, str::to_lowercase))),
-            caught_by: &["clause_14_names_that_look_alike_are_different"],
-        },
-        Planted {
-            fault: "FoldsTheCaseOfSubjects",
-            suite: || suite(FoldsTheCaseOfSubjects),
-            caught_by: &["clause_14_every_subject_is_kept_apart"],
-        },
-        Planted {
-            fault: "SmallValuesOnly",
-            suite: || suite(Bounded::to(1 << 16, 1 << 18)),
-            caught_by: &[
+            &["clause_14_every_name_comes_back_byte_for_byte"],
+        ),
+        caught(
+            "FoldsTheCaseOfNames",
+            || suite(AppliesBy(|step| renames(step, str::to_lowercase))),
+            &["clause_14_names_that_look_alike_are_different"],
+        ),
+        caught(
+            "FoldsTheCaseOfSubjects",
+            || suite(FoldsTheCaseOfSubjects),
+            &["clause_14_every_subject_is_kept_apart"],
+        ),
+        caught(
+            "SmallValuesOnly",
+            || suite(Bounded::to(1 << 16, 1 << 18)),
+            &[
                 "clause_14_a_value_of_1_mib_is_legal",
                 "clause_14_a_session_of_4_mib_is_legal",
                 "clause_14_a_session_at_the_stated_bounds_is_legal",
             ],
-        },
-        Planted {
-            fault: "CountsNoBytes",
-            suite: || suite(AppliesBy(counts_nothing)),
-            caught_by: &[
+        ),
+        caught(
+            "CountsNoBytes",
+            || suite(AppliesBy(counts_nothing)),
+            &[
                 "clause_06_a_change_too_large_changes_nothing",
                 "clause_14_a_value_over_the_bound_changes_nothing",
                 "clause_14_a_session_over_the_bound_changes_nothing",
                 "clause_14_one_entry_too_many_changes_nothing",
             ],
-        },
-        Planted {
-            fault: "CountsWhatIsRemoved",
-            suite: || suite(AppliesBy(counts_what_is_removed)),
-            caught_by: &["clause_14_what_a_change_removes_makes_room_for_what_it_sets"],
-        },
+        ),
+        caught(
+            "CountsWhatIsRemoved",
+            || suite(AppliesBy(counts_what_is_removed)),
+            &["clause_14_what_a_change_removes_makes_room_for_what_it_sets"],
+        ),
     ]
 }
 
