@@ -109,7 +109,8 @@ impl Default for Timeouts {
 pub struct Bounds {
     /// Bytes of one value. Legal values never lie below 1 MiB.
     pub value_bytes: usize,
-    /// Bytes of all names and values of one session. Never below 4 MiB.
+    /// Bytes of all names and values of one session. Never below 4 MiB; what is over 1 GiB, the most that
+    /// a record can hold, counts as 1 GiB.
     pub session_bytes: usize,
     /// Entries of one session.
     pub entries: usize,
@@ -166,7 +167,7 @@ impl Bounds {
 
     pub(crate) fn check_session(&self, entries: usize, bytes: usize) -> Result<(), TooLarge> {
         within(Size::Entries, entries, self.entries)?;
-        within(Size::Session, bytes, self.session_bytes)
+        within(Size::Session, bytes, self.session_bytes.min(1 << 30))
     }
 
     pub(crate) fn check_all(&self, entries: &[(EntryName, JsonText)]) -> Result<(), TooLarge> {
