@@ -122,9 +122,7 @@ async fn commit<ResBody: Default + 'static>(
             "a session was not committed"
         );
     }
-    if let Some(problem) = exchange.problem(&commit)
-        && outcome == HandlerOutcome::Answered
-    {
+    if let Some(problem) = exchange.problem(&commit) {
         answer = response::problem(&problem);
     }
     exchange.write(session.sessions(), &commit, answer.headers_mut());

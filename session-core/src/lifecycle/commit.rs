@@ -37,7 +37,8 @@ pub struct Commit {
     pub outcome: CommitOutcome,
     /// Whether the handler used the session, or tried to, so that the response depends on the cookie.
     pub was_used: bool,
-    /// Whether somebody is signed in.
+    /// Whether somebody is signed in, or was while the request was under way, so that the response may
+    /// show what is theirs.
     pub is_signed_in: bool,
 }
 
@@ -126,9 +127,7 @@ impl Session {
                 cookie,
                 outcome,
                 was_used: self.was_used(),
-                is_signed_in: state
-                    .live()
-                    .is_some_and(|live| live.record.subject().is_some()),
+                is_signed_in: state.saw_subject,
             }
         })
     }

@@ -58,6 +58,8 @@ pub(super) struct State {
     /// Whether the session that this request has was made by it.
     pub(super) is_new: bool,
     pub(super) committed: bool,
+    /// Whether somebody is signed in, or was at any time of the request.
+    pub(super) saw_subject: bool,
     /// Whether the request has shown the session's CSRF token.
     pub(super) showed_csrf_token: bool,
 }
@@ -70,6 +72,7 @@ impl State {
             cookie: Cookie::None,
             is_new: false,
             committed: false,
+            saw_subject: false,
             showed_csrf_token: false,
         }
     }
@@ -79,7 +82,10 @@ impl State {
             Opened::Nothing => Base::Empty { unknown: false },
             Opened::Unknown => Base::Empty { unknown: true },
             Opened::Superseded => Base::Superseded,
-            Opened::Live(live) => Base::Live(live),
+            Opened::Live(live) => {
+                self.saw_subject |= live.record.subject().is_some();
+                Base::Live(live)
+            }
         };
     }
 
@@ -131,6 +137,7 @@ impl State {
     pub(super) fn adopt(&mut self, token: SessionToken, record: Record, by_sign_in: bool) {
         let secret = token.secret.hash();
         let deadline = record.deadline();
+        self.saw_subject |= record.subject().is_some();
         // A renewal after a sign-in is the sign-in's cookie.
         let by_sign_in = by_sign_in
             || matches!(

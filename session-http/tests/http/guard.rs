@@ -1,11 +1,12 @@
 //! The guard against requests from other sites.
 
 use http::{Method, Request, StatusCode, request};
-use session_core::{Provenance, SessionError, SignIn, Subject};
+use session_core::{HandlerOutcome, Provenance, SessionError, Sessions, SignIn, Subject};
 use session_http::{
     CrossOrigin, OriginVerdict, Problem, RequestHead, SameOrigin, Transport, require_own,
 };
 
+use crate::unreachable::Unreachable;
 use crate::world::{World, own, with_token};
 
 const ALLOWED: OriginVerdict = OriginVerdict::Allowed;
@@ -150,7 +151,7 @@ fn what_a_proxy_says_is_believed_only_if_there_is_one() {
     assert_eq!(judge(&behind, from("https://example.com")), ALLOWED);
     assert_eq!(judge(&behind, from("http://example.com")), BY_ORIGIN);
     assert_eq!(judge(&behind, from("http://backend:8080")), BY_ORIGIN);
-    let two = from("https://evil.example").header("x-forwarded-host", "evil.example");
+    let two = from("https://example.com").header("x-forwarded-host", "evil.example");
     assert_eq!(judge(&behind, two), BY_ORIGIN);
 }
 
@@ -251,6 +252,25 @@ async fn a_csrf_token_in_the_header_proves_what_nothing_else_does() {
         .method(Method::POST)
         .header("x-csrf-token", &csrf);
     assert!(guarded(&world, request).await.is_err());
+}
+
+#[tokio::test]
+async fn a_csrf_token_that_proves_nothing_more_is_not_looked_up() {
+    let mut world = World::new();
+    let token = world.signed_in("alice").await;
+    world.sessions = Sessions::new(Unreachable::new());
+    let request = own()
+        .header("cookie", format!("__Host-id={token}"))
+        .header("x-csrf-token", "x")
+        .body(())
+        .unwrap();
+    let exchange = world
+        .transport
+        .read(&world.sessions, RequestHead::from(&request));
+    let session = exchange.open(&world.sessions);
+    assert_eq!(exchange.guard(&session).await, Ok(()));
+    let commit = session.commit(HandlerOutcome::Answered).await;
+    assert!(!commit.was_used);
 }
 
 async fn try_sign_in(world: &World, request: request::Builder) -> Result<(), SessionError> {

@@ -27,7 +27,12 @@ async fn an_empty_header_asks_for_the_answer_by_header() {
         (bearer(), get().header("authorization", "bearer ")),
         (named(), get().header("session-token", "")),
     ] {
-        let done = world.play(request, write).await;
+        let done = world
+            .play(request, async |session| {
+                assert_eq!(session.verdict().await.unwrap(), Verdict::None);
+                write(session).await;
+            })
+            .await;
         assert_eq!(done.set_cookies(), [""; 0]);
         let token = &done.headers["session-token"];
         assert!(token.is_sensitive());

@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, SET_COOKIE, VARY};
-use session_core::Sessions;
+use session_core::{CommitOutcome, Sessions};
 use session_http::Transport;
 
 use crate::unreachable::Unreachable;
@@ -74,6 +74,26 @@ async fn what_was_read_from_a_session_is_private_and_from_a_signed_in_one_not_st
     let done = world.play(with_token(&user), read).await;
     assert_eq!(done.cache_control(), Some("no-store"));
     assert_eq!(done.vary(), ["cookie"]);
+}
+
+/// SECURITY 17
+#[tokio::test]
+async fn what_was_read_before_the_session_ended_is_not_stored_either() {
+    let world = World::new();
+    let user = world.signed_in("alice").await;
+    let done = world
+        .play(with_token(&user), async |session| {
+            assert!(session.subject().await.unwrap().is_some());
+            let other = with_token(&user);
+            world
+                .play(other, async |session| session.destroy().await.unwrap())
+                .await;
+            write(session).await;
+        })
+        .await;
+    assert!(matches!(done.commit.outcome, CommitOutcome::Ended));
+    assert_eq!(done.set_cookies(), [""; 0]);
+    assert_eq!(done.cache_control(), Some("no-store"));
 }
 
 #[tokio::test]

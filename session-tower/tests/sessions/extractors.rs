@@ -246,6 +246,25 @@ async fn the_ids_in_a_device_list_open_nothing() {
     }
 }
 
+/// SECURITY 6
+#[tokio::test]
+async fn a_token_in_the_url_or_in_the_body_is_ignored() {
+    let world = World::new();
+    let alice = enter_as(&world, "alice").await;
+    let in_query = to(get(), &format!("/profile?{alice}"));
+    let in_path = to(get(), &format!("/profile;{alice}"));
+    for (request, body) in [
+        (in_query, ""),
+        (in_path, ""),
+        (to(get(), "/profile"), &*alice),
+    ] {
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let response = play(&world, request, body.to_owned()).await;
+        assert!(response.status().is_client_error());
+        assert_eq!(set_cookies(&response), [""; 0]);
+    }
+}
+
 /// SECURITY 18
 #[tokio::test]
 async fn a_token_stands_in_no_other_part_of_any_response() {

@@ -113,10 +113,30 @@ async fn a_response_says_how_its_commit_went() {
 #[tokio::test]
 async fn two_layers_are_one() {
     let world = World::new();
-    let inner = world.serve(insert_1);
-    let service = world.layer.layer(inner);
+    let inner = world.serve(|session| async move {
+        let n: Option<u32> = session.get("n").await.unwrap();
+        session.insert("m", &n).await.unwrap();
+        StatusCode::OK
+    });
+    let between = service_fn(move |request: Request<()>| {
+        let inner = inner.clone();
+        async move {
+            let session = request.extensions().get::<Session>().unwrap();
+            session.insert("n", &1).await.unwrap();
+            inner.oneshot(request).await
+        }
+    });
+    let service = world.layer.layer(between);
     let response = service.oneshot(get().body(()).unwrap()).await.unwrap();
-    assert_eq!(set_cookies(&response).len(), 1);
+    let visitor = cookie(&response).unwrap();
+    let response = world
+        .play(with(get(), &visitor), |session| async move {
+            assert_eq!(session.get("n").await.unwrap(), Some(1));
+            assert_eq!(session.get("m").await.unwrap(), Some(1));
+            StatusCode::OK
+        })
+        .await;
+    assert_eq!(response.status(), StatusCode::OK);
 }
 
 #[tokio::test]
