@@ -1,5 +1,5 @@
-//! Random histories, one call after another: the memory store and two models of the contract agree on
-//! every answer.
+//! Random histories, one call after another: a store and two models of the contract agree on every
+//! answer.
 //!
 //! `SESSION_TEST_SEED=<seed>` runs the history of that seed alone, as a failure prints it;
 //! `SESSION_TEST_HISTORIES=<number>` more or fewer than 10,000.
@@ -14,7 +14,8 @@
 use std::sync::Arc;
 
 use session_conformance::history::{Amount, Counts, Subjects, sequential};
-use session_core::{ManualClock, SessionId, Shard};
+use session_conformance::reference::ReferenceStore;
+use session_core::{ManualClock, SessionId, SessionStore, Shard};
 use store_memory::MemoryStore;
 
 const CALLS: usize = 60;
@@ -31,9 +32,7 @@ fn fresh_seed() -> u64 {
     u64::from_be_bytes(id.as_bytes()[8..].try_into().expect("eight bytes"))
 }
 
-fn under_test() -> Subjects {
-    let clock = ManualClock::default();
-    let store = MemoryStore::builder().clock(clock.clone()).build();
+fn under(store: impl SessionStore + Clone, clock: ManualClock) -> Subjects {
     Subjects {
         handles: vec![Arc::new(store.clone()), Arc::new(store)],
         clock: Some(clock),
@@ -41,15 +40,24 @@ fn under_test() -> Subjects {
     }
 }
 
-/// SECURITY 24, 26, 28, 29, 32: whatever the order of calls and however far the clock moves.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn ten_thousand_random_histories_pass_on_the_memory_store() {
+fn memory() -> Subjects {
+    let clock = ManualClock::default();
+    let store = MemoryStore::builder().clock(clock.clone()).build();
+    under(store, clock)
+}
+
+fn reference() -> Subjects {
+    let clock = ManualClock::default();
+    under(ReferenceStore::new(clock.clone()), clock)
+}
+
+/// Checks so many histories, in shares that run at the same time, each on a store of its own.
+async fn check(open: fn() -> Subjects, histories: u64) {
     let seed = given("SESSION_TEST_SEED");
     let histories = match seed {
         Some(_) => 1,
-        None => given("SESSION_TEST_HISTORIES").unwrap_or(10_000),
+        None => given("SESSION_TEST_HISTORIES").unwrap_or(histories),
     };
-    // Each on a store of its own, at the same time.
     let shares = histories.min(4);
     let running: Vec<_> = (0..shares)
         .map(|share| {
@@ -58,17 +66,15 @@ async fn ten_thousand_random_histories_pass_on_the_memory_store() {
                 calls: CALLS,
             };
             let seed = seed.unwrap_or_else(fresh_seed);
-            tokio::spawn(async move { sequential::check(&under_test(), amount, seed).await })
+            tokio::spawn(async move { sequential::check(&open(), amount, seed).await })
         })
         .collect();
     let mut counts = Counts::default();
     for share in running {
         let checked = share.await.expect("a share of the histories ends");
         counts.add(&checked.unwrap_or_else(|violation| {
-            panic!(
-                "{violation}run it again with SESSION_TEST_SEED={}",
-                violation.seed
-            )
+            let seed = violation.seed;
+            panic!("{violation}run it again with SESSION_TEST_SEED={seed}")
         }));
     }
     println!("{counts}");
@@ -77,4 +83,17 @@ async fn ten_thousand_random_histories_pass_on_the_memory_store() {
         let short = [counts.shortfalls(true), counts.missed_details()].concat();
         assert!(short.is_empty(), "the histories are too tame: {short:#?}");
     }
+}
+
+/// SECURITY 24, 26, 28, 29, 32: whatever the order of calls and however far the clock moves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_random_histories_pass_on_the_memory_store() {
+    check(memory, 10_000).await;
+}
+
+/// SECURITY 28: what expired is still there, and only session-core's functions say that it is dead. (The
+/// memory store drops it.)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn random_histories_pass_on_a_store_that_never_drops_what_expired() {
+    check(reference, 1_000).await;
 }

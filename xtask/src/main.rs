@@ -6,6 +6,7 @@
 mod checks;
 mod counts;
 mod dependencies;
+mod mutants;
 mod process;
 mod runner;
 mod rust_version;
@@ -41,6 +42,8 @@ enum Command {
     Fmt,
     /// Build the API documentation and say where it is
     Docs,
+    /// Break session-core's apply path in ten ways: the random histories must catch each
+    Mutants,
 }
 
 fn main() -> ExitCode {
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
 fn execute(command: &Command) -> Result<bool, String> {
     match command {
         Command::Test(options) => return runner::test(options),
+        Command::Mutants => return mutants::run(),
         Command::Fmt => process::show(&mut Workspace::load()?.cargo(&["fmt", "--all"]))?,
         Command::Docs => {
             let workspace = Workspace::load()?;
@@ -87,7 +91,7 @@ fn command_list() -> String {
             .get_about()
             .map(ToString::to_string)
             .unwrap_or_default();
-        list.push_str(&format!("cargo xtask {:<6} {about}\n", command.get_name()));
+        list.push_str(&format!("cargo xtask {:<7} {about}\n", command.get_name()));
     }
     list
 }
@@ -99,7 +103,7 @@ mod tests {
     #[test]
     fn every_command_is_listed_on_one_line_that_says_what_it_does() {
         let list = command_list();
-        for name in ["test", "fmt", "docs"] {
+        for name in ["test", "fmt", "docs", "mutants"] {
             let line = list
                 .lines()
                 .find(|line| line.starts_with(&format!("cargo xtask {name} ")))
