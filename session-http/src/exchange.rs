@@ -93,7 +93,8 @@ impl<'t> Exchange<'t> {
     }
 
     /// What the client is told in the place of the handler's answer, if the commit did not go well:
-    /// edits that were refused must not look as if they had been made. See [`WhenEnded::problem`](crate::WhenEnded::problem).
+    /// edits that were refused must not look as if they had been made. See
+    /// [`WhenEnded::problem`](crate::WhenEnded::problem).
     #[must_use]
     pub fn problem(&self, commit: &Commit) -> Option<Problem> {
         self.transport
