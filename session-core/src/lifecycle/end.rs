@@ -139,13 +139,12 @@ impl Session {
         Ok(())
     }
 
-    /// Ends all other sessions of the subject, at once, and renews this one's secret. Returns how many it
-    /// ended.
+    /// Ends all other sessions of the subject, at once, and renews this one's secret if a cookie can
+    /// still be sent. Returns how many it ended.
     ///
     /// # Errors
     ///
-    /// [`SessionError::NotSignedIn`], [`SessionError::Ended`], [`SessionError::Committed`]; the store's
-    /// failure.
+    /// [`SessionError::NotSignedIn`], [`SessionError::Ended`]; the store's failure.
     pub async fn sign_out_others(&self) -> Result<usize, SessionError> {
         self.load().await?;
         self.at_once(|session| async move {
@@ -155,8 +154,9 @@ impl Session {
                 .sign_out_everywhere(&subject, Some(live.id))
                 .await?;
             match session.renew_now().await {
-                // The presented secret was replaced already: this client has its new one.
-                Ok(()) | Err(SessionError::Conflict) => Ok(ended.len()),
+                // The presented secret was replaced already, and this client has its new one; or the
+                // answer is under way, and can bring it none.
+                Ok(()) | Err(SessionError::Conflict | SessionError::Committed) => Ok(ended.len()),
                 Err(error) => Err(error),
             }
         })

@@ -58,15 +58,17 @@ impl Presented {
         Self::default()
     }
 
-    /// Decodes the texts that a request presents, the first [`MAX_PRESENTED`] well-formed ones; the
-    /// others never reach a store.
+    /// Decodes the texts that a request presents, the first [`MAX_PRESENTED`] different well-formed ones;
+    /// the others never reach a store.
     #[must_use]
     pub fn read<'a>(format: &TokenFormat, texts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut presented = Self::default();
+        let mut taken = Vec::new();
         for text in texts {
             match format.decode(text) {
-                Some(token) if presented.tokens.len() < MAX_PRESENTED => {
+                Some(token) if taken.len() < MAX_PRESENTED && !taken.contains(&text) => {
                     presented.tokens.push(token);
+                    taken.push(text);
                 }
                 Some(_) => {}
                 None => presented.malformed = true,

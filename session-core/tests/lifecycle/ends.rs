@@ -204,3 +204,16 @@ async fn an_expired_session_is_removed_and_told_once() {
     assert_eq!(world.events(), [EventKind::Created, EventKind::Expired]);
     upkeep.abort();
 }
+
+#[tokio::test]
+async fn signing_out_the_others_works_after_the_commit_too() {
+    let world = World::new();
+    let (mut a, mut b) = <(Jar, Jar)>::default();
+    world.sign_in(&mut a, "alice").await;
+    world.sign_in(&mut b, "alice").await;
+    let session = world.request(&b);
+    session.commit(HandlerOutcome::Answered).await;
+    assert_eq!(session.sign_out_others().await.unwrap(), 1);
+    assert_eq!(world.who(&mut a).await, None);
+    assert_eq!(world.who(&mut b).await.as_deref(), Some("alice"));
+}

@@ -190,6 +190,22 @@ async fn of_several_sessions_the_latest_signed_in_wins_in_any_order() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_repeated_is_tried_once_and_hides_no_other() {
+    let world = World::new();
+    let mut jar = Jar::default();
+    world.write(&mut jar, "n", 1).await;
+    let (repeated, real) = (world.sessions.encode(&invented()), jar.0.unwrap());
+    let texts = [&repeated; 20]
+        .into_iter()
+        .chain([&real])
+        .map(|text| text.as_bytes());
+    let session = world
+        .sessions
+        .open(Presented::read(&TokenFormat::default(), texts));
+    assert_eq!(session.get::<u32>("n").await.unwrap(), Some(1));
+}
+
+#[tokio::test]
 async fn at_most_eight_tokens_are_tried() {
     let world = World::new();
     let texts: Vec<_> = (0..50)
