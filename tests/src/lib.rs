@@ -22,8 +22,20 @@
 //!
 //! The program takes the arguments of `cargo test`: a filter, `--exact`, `--list`, `--test-threads`. Every
 //! case uses ids and subjects of its own, so the suite may run against a server that others use. A case
-//! that does not apply to a store is *ignored*, with the reason. [`Suite`] says what else can be given,
-//! so that more cases apply: a test clock, a second handle, a neighbour, a bounded store.
+//! that does not apply to a store is *ignored*, with the reason.
+//!
+//! More cases apply if the suite is given more:
+//!
+//! | given | by | for |
+//! |---|---|---|
+//! | a test clock that the store goes by | [`Suite::clock`] | expiry, overlaps and tickets to the millisecond, without waiting |
+//! | another handle to the same sessions: a clone, a second client, another node | [`Opened::with_handle`] | clause 16; and all concurrent cases then call through both |
+//! | a store of another prefix on the same server | [`Suite::neighbour`] | clause 15 |
+//! | a store that holds a stated number of sessions | [`Suite::bounded`] | refusing as `Full` |
+//! | something to be dropped after the last case, such as a container | [`Opened::holding`] | – |
+//!
+//! A failure names a seed: with `SESSION_CONFORMANCE_SEED` set to it, what is random in a case but ids
+//! and secrets is the same again.
 
 #![allow(
     clippy::panic,
