@@ -62,3 +62,8 @@ pub async fn serve(
     upkeep.abort();
     Ok(())
 }
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
