@@ -1,7 +1,7 @@
 //! Histories: random calls, one after another or at once, judged by models of the contract.
 //!
-//! - [`sequential`]: each answer is compared with a [naive oracle](oracle), written from the contract's
-//!   words without any of session-core's functions, and with what those [functions] make of it.
+//! - [`sequential`]: each answer is compared with a naive oracle, written from the contract's
+//!   words without any of session-core's functions, and with what those functions make of it.
 //! - [`concurrent`]: calls of several tasks overlap, and a search decides whether the naive oracle could
 //!   have given their answers one after another (Wing and Gong 1993; Lowe 2017).
 //! - [`dropped`]: calls whose future is dropped at each of its steps happen whole or not at all.

@@ -59,12 +59,13 @@ impl State {
     }
 
     fn of(&self, subject: &Subject, now: Timestamp) -> Vec<(SessionId, Record)> {
-        let found = self.sessions.keys().map(|id| (*id, self.find(*id, now)));
-        let live = found.filter_map(|(id, found)| match found {
-            Loaded::Live(record) => Some((id, record)),
+        let is_theirs = |record: &Record| record.subject() == Some(subject.as_str());
+        let live = self.sessions.iter().filter_map(|(id, kept)| match kept {
+            Loaded::Live(record) if record.is_live(now) => Some((*id, record)),
             _ => None,
         });
-        live.filter(|(_, record)| record.subject() == Some(subject.as_str()))
+        live.filter(|(_, record)| is_theirs(record))
+            .map(|(id, record)| (id, record.clone()))
             .collect()
     }
 
