@@ -2,7 +2,8 @@
 //!
 //! 1. the one that a variable names: `SESSION_TEST_REDIS_URL`, `SESSION_TEST_POSTGRES_URL`;
 //! 2. a container, where a Docker engine runs and has an image: the one that `SESSION_TEST_REDIS_IMAGE` or
-//!    `SESSION_TEST_POSTGRES_IMAGE` names, which is fetched if need be, or one of the usual names;
+//!    `SESSION_TEST_POSTGRES_IMAGE` names, which is fetched if need be, one that `cargo xtask images` made of
+//!    this machine's own programs, or one of the official names;
 //! 3. the server's program on this machine, in a temporary directory, on a free port;
 //! 4. the same, after its Debian package was installed.
 //!
@@ -29,8 +30,14 @@ mod debian;
 mod postgres;
 mod process;
 mod redis;
+mod redis_cluster;
+mod redis_sentinel;
+mod resp;
 mod server;
+mod watchdog;
 
 pub use postgres::{PostgresServer, postgres};
 pub use redis::{RedisServer, redis};
+pub use redis_cluster::RedisCluster;
+pub use redis_sentinel::RedisSentinel;
 pub use server::{Origin, Server};

@@ -3,27 +3,17 @@
 
 use std::process::ExitCode;
 
-use test_servers::{PostgresServer, RedisServer};
-
 fn main() -> ExitCode {
-    let mut servers: Vec<Box<dyn std::any::Any>> = Vec::new();
     for kind in std::env::args().skip(1) {
-        match kind.as_str() {
-            "redis" => {
-                let server = RedisServer::start(&[]);
-                println!("{}", server.url());
-                servers.push(Box::new(server));
-            }
-            "postgres" => {
-                let server = PostgresServer::start(&[]);
-                println!("{}", server.url());
-                servers.push(Box::new(server));
-            }
+        let server = match kind.as_str() {
+            "redis" => test_servers::redis(),
+            "postgres" => test_servers::postgres(),
             _ => {
                 eprintln!("test-servers [redis] [postgres]");
                 return ExitCode::FAILURE;
             }
-        }
+        };
+        println!("{}", server.url());
     }
     let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
     ExitCode::SUCCESS

@@ -50,6 +50,18 @@ pub fn postgres() -> &'static Server {
     SHARED.get_or_init(|| Server::find(&KIND))
 }
 
+/// Makes the data if there are none, and starts the server on them.
+const START: &str = r#"
+initdb=$1 postgres=$2
+shift 2
+if ! [ -e made ]; then
+    "$initdb" --pgdata=data --username=postgres --auth=trust \
+        --encoding=UTF8 --locale=C --no-sync || exit
+    : >made
+fi
+exec "$postgres" -D data "$@"
+"#;
+
 /// A Postgres of one's own on this machine, for tests that pause, kill and restart it, as its superuser.
 /// Dropped, it ends and its data are removed.
 #[derive(Debug)]
@@ -89,23 +101,10 @@ impl PostgresServer {
         let programs = initdb.parent().ok_or("initdb is in no folder")?.to_owned();
         // It refuses to run as root.
         let directory = Directory::new(Some("postgres"))?;
-        let made = directory
-            .command(&initdb)
-            .args(["--pgdata=data", "--username=postgres", "--auth=trust"])
-            .args(["--encoding=UTF8", "--locale=C", "--no-sync"])
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|error| format!("initdb: {error}"))?;
-        if !made.status.success() {
-            return Err(String::from_utf8_lossy(&made.stderr).trim().to_owned());
-        }
         let port = free_port()?;
-        let mut command: Vec<String> = [
-            programs.join("postgres").to_string_lossy().into_owned(),
-            "-D".to_owned(),
-            "data".to_owned(),
-        ]
-        .into();
+        let postgres = programs.join("postgres");
+        let mut command: Vec<String> = ["sh", "-c", START, "start"].map(str::to_owned).into();
+        command.extend([initdb, postgres].map(|path| path.to_string_lossy().into_owned()));
         let defaults = [
             &format!("port={port}"),
             "listen_addresses=127.0.0.1",

@@ -39,10 +39,10 @@ while read -r order; do
 done
 exec 2>/dev/null
 kill -CONT $(all)
-kill -$signal $pid
+kill -$signal $(all)
 wait $pid
 cd /
-rm -rf "$directory"
+rm -rf "$directory" || { sleep 1; rm -rf "$directory"; }
 "#;
 
 /// A program under a supervisor. Dropped, or left behind by a process that died, it ends and its
@@ -91,6 +91,11 @@ impl Directory {
             user,
             is_taken: false,
         })
+    }
+
+    /// Writes a file of this name.
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<(), String> {
+        fs::write(self.path.join(name), text).map_err(|error| format!("{name}: {error}"))
     }
 
     /// A command that runs here, as the user whose directory it is.
@@ -192,35 +197,20 @@ impl Drop for Process {
     }
 }
 
-/// Runs `end` in a shell when this process has gone, or when what is returned is dropped.
-pub(crate) fn at_end(end: &str, argument: &str) -> Result<AtEnd, String> {
-    let child = Command::new("sh")
-        .args(["-c", &format!("cat >/dev/null; {end}"), "at-end", argument])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .map_err(|error| format!("sh: {error}"))?;
-    Ok(AtEnd(child))
-}
-
-#[derive(Debug)]
-pub(crate) struct AtEnd(Child);
-
-impl Drop for AtEnd {
-    fn drop(&mut self) {
-        self.0.stdin = None;
-        let _ = self.0.wait();
-    }
-}
-
-/// A port that nobody listens on: the next one to bind it may be another process all the same.
+/// A port that nobody listens on, nor on the one 10,000 higher, where a node of a Redis cluster speaks
+/// with the others. The next one to bind it may be another process all the same.
 pub(crate) fn free_port() -> Result<u16, String> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|error| format!("no free port: {error}"))
+    for _ in 0..1000 {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|listener| listener.local_addr())
+            .map_err(|error| format!("no free port: {error}"))?
+            .port();
+        let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        if port.checked_add(10_000).is_some_and(is_free) {
+            return Ok(port);
+        }
+    }
+    Err("no free port".to_owned())
 }
 
 /// Asks until it is so, for at most 30 s.

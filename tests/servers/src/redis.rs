@@ -1,14 +1,12 @@
 //! Redis.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use crate::container::{Image, Ready};
 use crate::debian;
 use crate::process::{Directory, Process, free_port, until};
+use crate::resp::ask;
 use crate::server::{Guard, Kind, Server};
 
 const KIND: Kind = Kind {
@@ -27,7 +25,7 @@ const KIND: Kind = Kind {
         port: 6379,
         ready: &[Ready::Output("Ready to accept connections")],
         environment: &[],
-        command: &[],
+        command: &["redis-server", "--save", "", "--appendonly", "no"],
     },
     url: |authority| format!("redis://{authority}/"),
     local: || {
@@ -82,15 +80,25 @@ impl RedisServer {
     }
 
     fn start_once(arguments: &[&str]) -> Result<Self, String> {
-        let program = program()?;
         let port = free_port()?;
-        let mut command = vec![program.to_string_lossy().into_owned()];
-        let defaults = ["--save", "", "--appendonly", "no", "--bind", "127.0.0.1"];
-        command.extend(defaults.map(str::to_owned));
-        command.extend(["--port".to_owned(), port.to_string()]);
+        let defaults = ["--save", "", "--appendonly", "no"];
+        Self::run(port, &[&defaults, arguments].concat(), "")
+    }
+
+    /// Runs the program on this port, with this text as its configuration.
+    pub(crate) fn run(port: u16, arguments: &[&str], configuration: &str) -> Result<Self, String> {
+        let program = program()?;
+        let directory = Directory::new(None)?;
+        directory.write("redis.conf", configuration)?;
+        let mut command = vec![
+            program.to_string_lossy().into_owned(),
+            "redis.conf".to_owned(),
+        ];
+        command.extend(["--bind", "127.0.0.1", "--port"].map(str::to_owned));
+        command.push(port.to_string());
         command.extend(arguments.iter().map(|&argument| argument.to_owned()));
         let server = Self {
-            process: Process::start(Directory::new(None)?, "KILL", &command)?,
+            process: Process::start(directory, "KILL", &command)?,
             port,
         };
         server.wait_until_ready()?;
@@ -107,6 +115,22 @@ impl RedisServer {
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Its answer to a command, as text: one line for each element, an error with its `-`.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be reached.
+    #[must_use]
+    pub fn ask(&self, words: &[&str]) -> String {
+        ask(self.port, words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// Whether it answers at all, be it only that it wants a password first.
+    pub(crate) fn is_ready(&self) -> bool {
+        let answer = ask(self.port, &["PING"]);
+        answer.is_ok_and(|answer| answer == "PONG" || answer.starts_with("-NOAUTH"))
     }
 
     /// Stops it where it is (`SIGSTOP`): connections are taken, and nothing is answered.
@@ -139,7 +163,7 @@ impl RedisServer {
     }
 
     fn wait_until_ready(&self) -> Result<(), String> {
-        if until(|| is_ready(self.port)) {
+        if until(|| self.is_ready()) {
             Ok(())
         } else {
             Err(format!("Redis is not ready: {}", self.process.log()))
@@ -149,19 +173,4 @@ impl RedisServer {
 
 fn program() -> Result<PathBuf, String> {
     debian::program("redis-server", "redis-server", Vec::new)
-}
-
-/// Whether a server answers on this port, be it only that it wants a password first.
-fn is_ready(port: u16) -> bool {
-    const LIMIT: Duration = Duration::from_secs(1);
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let ask = || {
-        let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
-        stream.set_read_timeout(Some(LIMIT))?;
-        stream.write_all(b"PING\r\n")?;
-        let mut answer = [0; 5];
-        stream.read_exact(&mut answer)?;
-        std::io::Result::Ok(answer)
-    };
-    ask().is_ok_and(|answer| matches!(&answer, b"+PONG" | b"-NOAU"))
 }

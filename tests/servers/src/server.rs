@@ -95,10 +95,14 @@ impl Server {
                     });
                 }
                 Ok(None) if choice == "docker" => {
-                    return Err(format!("no Docker engine has an image of {}", kind.name));
+                    let name = kind.name;
+                    return Err(format!(
+                        "no Docker engine answers that has an image of {name}; cargo xtask images makes one"
+                    ));
                 }
+                Err(why) if choice == "docker" => return Err(why),
                 Ok(None) => {}
-                Err(why) => return Err(why),
+                Err(why) => eprintln!("no container of {}: {why}", kind.name),
             }
         }
         let (url, guard) = (kind.local)()?;
