@@ -3,13 +3,17 @@
 mod apart;
 mod apply;
 mod bounded;
+mod bounds;
 mod create;
 mod delete;
 mod expiry;
 mod limit;
 mod listing;
 mod load;
+mod merge;
+mod places;
 mod renewal;
+mod renewal_races;
 mod revoke;
 mod scan;
 mod touch;
@@ -26,16 +30,20 @@ pub(crate) fn all() -> Vec<Case> {
         create::cases(),
         load::cases(),
         apply::cases(),
+        merge::cases(),
         whole::cases(),
         touch::cases(),
         expiry::cases(),
         renewal::cases(),
+        renewal_races::cases(),
         listing::cases(),
         limit::cases(),
+        places::cases(),
         tries::cases(),
         revoke::cases(),
         delete::cases(),
         values::cases(),
+        bounds::cases(),
         apart::cases(),
         watch::cases(),
         scan::cases(),
