@@ -6,6 +6,7 @@
 mod checks;
 mod counts;
 mod dependencies;
+mod images;
 mod mutants;
 mod process;
 mod runner;
@@ -44,6 +45,8 @@ enum Command {
     Docs,
     /// Break session-core's apply path in ten ways: the random histories must catch each
     Mutants,
+    /// Make Docker images of the Redis and Postgres on this machine, for tests
+    Images,
 }
 
 fn main() -> ExitCode {
@@ -66,6 +69,7 @@ fn execute(command: &Command) -> Result<bool, String> {
     match command {
         Command::Test(options) => return runner::test(options),
         Command::Mutants => return mutants::run(),
+        Command::Images => images::make(&Workspace::load()?)?,
         Command::Fmt => process::show(&mut Workspace::load()?.cargo(&["fmt", "--all"]))?,
         Command::Docs => {
             let workspace = Workspace::load()?;
@@ -103,7 +107,7 @@ mod tests {
     #[test]
     fn every_command_is_listed_on_one_line_that_says_what_it_does() {
         let list = command_list();
-        for name in ["test", "fmt", "docs", "mutants"] {
+        for name in ["test", "fmt", "docs", "mutants", "images"] {
             let line = list
                 .lines()
                 .find(|line| line.starts_with(&format!("cargo xtask {name} ")))

@@ -54,6 +54,16 @@ impl Report {
         }
     }
 
+    /// The sum of this and another.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.ignored += other.ignored;
+        self.failures.extend(other.failures);
+        self.reasons.extend(other.reasons);
+        self
+    }
+
     /// A step that could not be judged here.
     pub(crate) fn ignored(reason: impl Into<String>) -> Self {
         Self {
@@ -128,6 +138,13 @@ pub(crate) const STEPS: &[Step] = &[
         needs: &[CURL],
         decisive: false,
         run: suites::integration,
+    },
+    Step {
+        name: "containers",
+        why: "the stores keep the contract in containers as well",
+        needs: &[],
+        decisive: false,
+        run: suites::containers,
     },
     Step {
         name: "doctests",

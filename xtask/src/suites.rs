@@ -4,6 +4,7 @@ use std::env;
 use std::process::Command;
 
 use crate::counts::{Counts, Line};
+use crate::images;
 use crate::process;
 use crate::steps::{Context, Report};
 use crate::tools::CHROMIUM;
@@ -17,6 +18,24 @@ const CHROMIUM_VARIABLE: &str = "SESSION_TEST_CHROMIUM";
 /// The package and the name of the browser test: a step of its own, because of what it needs.
 const BROWSER: (&str, &str) = ("demo", "browser");
 
+/// Whether servers are containers (`docker`) or programs on this machine (`local`); set by hand, it is
+/// kept, but where containers are the point.
+const SERVERS_VARIABLE: &str = "SESSION_TEST_SERVERS";
+
+/// Take precedence over it.
+const URL_VARIABLES: [&str; 2] = ["SESSION_TEST_REDIS_URL", "SESSION_TEST_POSTGRES_URL"];
+
+/// The suite on the stores whose servers run in containers, too.
+const CONTAINED: [&str; 4] = [
+    "redis_test_clock",
+    "redis_server_clock",
+    "postgres_test_clock",
+    "postgres_server_clock",
+];
+
+/// The test of containers themselves, which nothing else runs.
+const CONTAINERS: &str = "containers";
+
 pub(crate) fn unit(context: &Context) -> Report {
     run(context, &mut test(context, &["--lib", "--bins"]))
 }
@@ -26,7 +45,7 @@ pub(crate) fn integration(context: &Context) -> Report {
         .workspace
         .test_targets()
         .into_iter()
-        .filter(|name| *name != BROWSER.1)
+        .filter(|name| ![BROWSER.1, CONTAINERS].contains(name))
         .flat_map(|name| ["--test", name])
         .collect();
     if targets.is_empty() {
@@ -34,6 +53,27 @@ pub(crate) fn integration(context: &Context) -> Report {
         return Report::check(Err("there is no integration test".to_owned()));
     }
     run(context, &mut test(context, &targets))
+}
+
+/// What `integration` runs on programs of this machine, in containers.
+pub(crate) fn containers(context: &Context) -> Report {
+    if let Err(why) = images::engine() {
+        return Report::ignored(format!("no Docker engine answers: {why}"));
+    }
+    if let Err(why) = images::make(&context.workspace) {
+        return Report::check(Err(why));
+    }
+    let contained = CONTAINED.map(|name| ["--test", name]).concat();
+    let themselves = ["--test", CONTAINERS, "--", "--include-ignored"];
+    let in_containers = |args: &[&str]| {
+        let mut command = test(context, args);
+        command.env(SERVERS_VARIABLE, "docker");
+        for name in URL_VARIABLES {
+            command.env_remove(name);
+        }
+        run(context, &mut command)
+    };
+    in_containers(&contained).and(in_containers(&themselves))
 }
 
 pub(crate) fn doctests(context: &Context) -> Report {
@@ -58,6 +98,9 @@ fn test(context: &Context, args: &[&str]) -> Command {
     let mut command = context.workspace.cargo(&TEST);
     // Its lines are read: they must be plain whatever the environment says.
     command.args(args).env("CARGO_TERM_COLOR", "never");
+    if env::var_os(SERVERS_VARIABLE).is_none() {
+        command.env(SERVERS_VARIABLE, "local");
+    }
     command
 }
 

@@ -53,6 +53,20 @@ pub(crate) const CHROMIUM: Tool = Tool {
     source: Source::Debian,
 };
 
+/// A server, for images.
+pub(crate) const REDIS: Tool = Tool {
+    name: "redis-server",
+    programs: &["redis-server"],
+    source: Source::Debian,
+};
+
+/// A server, for images.
+pub(crate) const POSTGRES: Tool = Tool {
+    name: "postgresql",
+    programs: &["postgres"],
+    source: Source::Debian,
+};
+
 impl Tool {
     /// Where the tool is, after installing it if it was nowhere.
     ///
@@ -90,7 +104,24 @@ fn folders(workspace: &Workspace) -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     std::iter::once(workspace.tools().join("bin"))
         .chain(env::split_paths(&path))
+        .chain(postgres_folders(Path::new("/usr/lib/postgresql")))
         .collect()
+}
+
+/// Where Debian puts the programs of Postgres, the newest version first.
+fn postgres_folders(home: &Path) -> Vec<PathBuf> {
+    let mut versions: Vec<(u32, PathBuf)> = home
+        .read_dir()
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let version = entry.file_name().to_str()?.parse().ok()?;
+            Some((version, entry.path().join("bin")))
+        })
+        .collect();
+    versions.sort();
+    versions.into_iter().rev().map(|(_, path)| path).collect()
 }
 
 fn find(programs: &[&str], folders: &[PathBuf]) -> Option<PathBuf> {

@@ -8,6 +8,7 @@ data=/var/lib/postgresql/data
 user=${POSTGRES_USER:-postgres}
 database=${POSTGRES_DB:-$user}
 if [ "${1-}" = postgres ]; then shift; fi
+for programs in /usr/lib/postgresql/*/bin; do PATH=$PATH:$programs; done
 
 if [ ! -e $data/PG_VERSION ]; then
     if [ -z "${POSTGRES_PASSWORD-}" ]; then
@@ -25,4 +26,4 @@ END
     echo "set up; database system is ready to accept connections after the next start"
 fi
 
-exec postgres -D $data -c listen_addresses='*' "$@"
+exec postgres -D $data -c listen_addresses='*' -c unix_socket_directories=/tmp "$@"

@@ -59,7 +59,10 @@ fn where_the_named_image_cannot_be_had_a_local_program_serves() {
     let mut errors = process.stderr.take().unwrap();
     errors.read_to_string(&mut said).unwrap();
     assert!(process.wait().unwrap().success());
-    assert!(said.contains("no container of Redis: localhost:1/absent: "), "{said}");
+    assert!(
+        said.contains("no container of Redis: localhost:1/absent: "),
+        "{said}"
+    );
     assert!(said.contains("Redis for tests: a local program"), "{said}");
 }
 
