@@ -1,5 +1,13 @@
 //! The suite on Postgres, by the server's own clock.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 mod postgres;
 
 use std::process::ExitCode;

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses some of it")]
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use store_postgres::{PostgresStore, PostgresStoreBuilder, sqlx};
 
 /// A schema that nobody else uses. Dropped, it is removed with all that is in it.
@@ -53,9 +53,33 @@ impl Schema {
             .expect("the server is there")
     }
 
-    /// `text` with `{}` as the schema's name.
+    /// `text` with `{}` as the schema's name, and `{role}` as that of a role that tests may make.
     pub(crate) fn sql(&self, text: &str) -> AssertSqlSafe<String> {
+        let text = text.replace("{role}", &self.role());
         AssertSqlSafe(text.replace("{}", self.name()))
+    }
+
+    pub(crate) fn role(&self) -> String {
+        format!("{}_app", self.name())
+    }
+
+    /// Runs statements, as the superuser.
+    pub(crate) async fn run(&self, text: &str) {
+        let mut connection = self.connection().await;
+        let statements = sqlx::raw_sql(self.sql(text));
+        connection.execute(statements).await.expect("valid SQL");
+    }
+
+    /// The first column of the first row, as the superuser sees it.
+    pub(crate) async fn value<T>(&self, text: &str) -> T
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
+    {
+        let mut connection = self.connection().await;
+        sqlx::query_scalar(self.sql(text))
+            .fetch_one(&mut connection)
+            .await
+            .expect("a value")
     }
 }
 
@@ -71,7 +95,8 @@ impl Drop for Schema {
                 // Best effort: the server may be gone, or a test may still hold a lock.
                 if let Ok(mut connection) = PgConnection::connect(&url).await {
                     let drop = format!(
-                        "SET lock_timeout = '5s'; DROP SCHEMA IF EXISTS \"{name}\" CASCADE"
+                        "SET lock_timeout = '5s'; DROP SCHEMA IF EXISTS \"{name}\" CASCADE; \
+                         DROP ROLE IF EXISTS \"{name}_app\""
                     );
                     let _ = sqlx::raw_sql(AssertSqlSafe(drop))
                         .execute(&mut connection)
