@@ -30,10 +30,11 @@ pub(crate) struct Elsewhere(Box<str>);
 impl Elsewhere {
     /// The node's address; where only a port is named, on the host of the node that said so.
     pub(crate) fn seen_from(&self, node: &Address) -> Option<Address> {
-        match self.0.strip_prefix(':') {
+        let port = self.0.strip_prefix(':').and_then(|port| port.parse().ok());
+        match port {
             Some(port) => Some(Address {
                 host: node.host.clone(),
-                port: port.parse().ok()?,
+                port,
             }),
             None => Address::parse(&self.0, node.port).ok(),
         }
@@ -74,28 +75,37 @@ pub(crate) fn of_answer(error: RedisError, writes: bool) -> Failure {
         (DriverKind::Server(ServerErrorKind::TryAgain), _) => return Failure::TryAgain,
         _ => {}
     }
-    let code = error.code().unwrap_or_default();
     let detail = error.detail().unwrap_or_default();
     // A script that came upon a key of its slot that the other node has.
     if detail.contains("non local key") {
         return Failure::TryAgain;
     }
-    // Until version 7 a script's error was wrapped in another.
-    let is = |refusal: &str| code == refusal || detail.contains(&format!("-{refusal} "));
-    let refusal = REFUSALS.iter().find(|(refusal, _)| is(refusal));
-    match refusal {
-        Some(("READONLY", kind)) => Failure::Demoted(StoreError::new(NAME, *kind).because(error)),
-        Some((_, kind)) => Failure::Final(StoreError::new(NAME, *kind).because(error)),
+    // One that came upon a command that its user may not use. Rights are tried when a store connects: they
+    // were taken away since.
+    if detail.contains("user executing the script") {
+        let error = config().because(error);
+        return Failure::Final(if writes { error.unknown() } else { error });
+    }
+    match refusal(&error) {
+        Some(("READONLY", kind)) => Failure::Demoted(StoreError::new(NAME, kind).because(error)),
+        Some((_, kind)) => Failure::Final(StoreError::new(NAME, kind).because(error)),
         None => Failure::Final(in_doubt(writes).because(error)),
     }
+}
+
+/// Which of [`REFUSALS`] it is.
+fn refusal(error: &RedisError) -> Option<(&'static str, ErrorKind)> {
+    let (code, detail) = (error.code(), error.detail().unwrap_or_default());
+    // Until version 7 a script's error was wrapped in another.
+    let is = |refusal: &str| code == Some(refusal) || detail.contains(&format!("-{refusal} "));
+    REFUSALS.into_iter().find(|(refusal, _)| is(refusal))
 }
 
 /// What it means that no connection was to be had.
 pub(crate) fn of_connecting(error: RedisError) -> StoreError {
     let kind = match error.kind() {
         DriverKind::AuthenticationFailed | DriverKind::InvalidClientConfig => ErrorKind::Config,
-        DriverKind::Server(ServerErrorKind::NoPerm) => ErrorKind::Config,
-        _ => ErrorKind::Unavailable,
+        _ => refusal(&error).map_or(ErrorKind::Unavailable, |(_, kind)| kind),
     };
     StoreError::new(NAME, kind).because(error)
 }
