@@ -16,10 +16,11 @@ use crate::time::Timestamp;
 /// 1. What an earlier try under the same ticket made is ended.
 /// 2. A session counts unless another of those that remain, or the new one, names it as its
 ///    predecessor: the two count as one.
-/// 3. While there are too many, sessions make room in this order: those never presented although signed
-///    in [`UNPRESENTED_GRACE`] ago or longer, oldest first; then, if the policy ends the oldest, the
-///    others, oldest first, by `(created_at, id)`. With a session goes the predecessor that only it
-///    replaced.
+/// 3. While there are too many, sessions make room in this order: the lost ones, oldest first; then, if
+///    the policy ends the oldest, the others, oldest first, by `(created_at, id)`. With a session goes
+///    the predecessor that only it replaced. Lost is a session that was never presented although signed
+///    in [`UNPRESENTED_GRACE`] ago or longer, unless a live one that only it replaced would take its
+///    place: that one may still be in use.
 /// 4. If too many are left, the sign-in is refused, and nothing is ended.
 #[must_use]
 pub fn admit(
@@ -39,7 +40,9 @@ pub fn admit(
             while may_go(lost) && counted(&remaining, predecessor).len() >= limit.max.get() {
                 let counted = counted(&remaining, predecessor);
                 let Some(at) = remaining.iter().position(|(id, record)| {
-                    counted.contains(id) && (!lost || is_lost(record, now))
+                    counted.contains(id)
+                        && (!lost
+                            || is_lost(record, now) && gives_place(record, &remaining, predecessor))
                 }) else {
                     break;
                 };
@@ -64,6 +67,23 @@ fn is_earlier_try(record: &Record, ticket: &Ticket) -> bool {
 
 fn is_lost(record: &Record, now: Timestamp) -> bool {
     !record.was_presented() && now >= record.created_at() + UNPRESENTED_GRACE
+}
+
+/// Whether a session that leaves gives its place, rather than leave it to one that only it replaced.
+fn gives_place(
+    record: &Record,
+    remaining: &[&(SessionId, Record)],
+    newest: Option<SessionId>,
+) -> bool {
+    let before = record
+        .predecessor()
+        .filter(|before| Some(*before) != newest);
+    before.is_none_or(|before| {
+        let replaced_by =
+            |(_, record): &&&(SessionId, Record)| record.predecessor() == Some(before);
+        remaining.iter().filter(replaced_by).count() > 1
+            || remaining.iter().all(|(id, _)| *id != before)
+    })
 }
 
 /// The sessions that no other one replaces.

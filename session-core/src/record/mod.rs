@@ -41,7 +41,10 @@ impl Record {
     /// [`Corrupt`] if it is of another version, cut short, or contradicts itself.
     pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Result<Self, Corrupt> {
         let record = Self(bytes.into());
-        Header::read(&record.0)?;
+        // A header that is written otherwise than it was read holds what no record can.
+        if !record.0.starts_with(&Header::read(&record.0)?.to_bytes(0)) {
+            return Err(Corrupt("its header contradicts itself"));
+        }
         Entries::checked(record.entries_block())?;
         Ok(record)
     }
@@ -50,8 +53,11 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// [`Corrupt`] if the entries are not whole.
+    /// [`Corrupt`] if the entries are not whole, or there are more than four secrets.
     pub fn from_parts(header: &Header, entries_block: &[u8]) -> Result<Self, Corrupt> {
+        if header.slots.len() > layout::MAX_SLOTS {
+            return Err(Corrupt("it has more than four secrets"));
+        }
         Entries::checked(entries_block)?;
         Ok(Self(header.followed_by(entries_block)))
     }

@@ -110,8 +110,11 @@ pub(super) fn judge(
     verdict
 }
 
-/// Makes an accepted secret that was not presented before the current one, and starts the overlap of
-/// the former current one and of all issued before it. Any other secret changes nothing.
+/// Makes an accepted secret that was not presented before a current one, and starts the overlap of all
+/// issued before it. Any other secret changes nothing.
+///
+/// A later one that was presented already stays current too: which of the two the client kept depends on
+/// the order in which their answers arrived.
 pub(super) fn promote(
     slots: &mut [Slot],
     secret: &SecretHash,
@@ -124,19 +127,18 @@ pub(super) fn promote(
     let Some(promoted) = slots.iter().position(is_first) else {
         return;
     };
-    for (index, slot) in slots.iter_mut().enumerate() {
-        if index == promoted {
-            slot.standing = Standing::Current;
-            slot.accepted_until = Timestamp::MAX;
-        } else if index < promoted || slot.standing == Standing::Current {
-            if slot.standing == Standing::Current {
-                slot.standing = Standing::Former;
-            }
-            if now + OVERLAP < slot.accepted_until {
-                slot.accepted_until = now + OVERLAP;
-                stamps.add(Stamps::accepted_until(index));
-            }
+    for (index, slot) in slots.iter_mut().enumerate().take(promoted) {
+        if slot.standing == Standing::Current {
+            slot.standing = Standing::Former;
         }
+        if now + OVERLAP < slot.accepted_until {
+            slot.accepted_until = now + OVERLAP;
+            stamps.add(Stamps::accepted_until(index));
+        }
+    }
+    if let Some(slot) = slots.get_mut(promoted) {
+        slot.standing = Standing::Current;
+        slot.accepted_until = Timestamp::MAX;
     }
 }
 
@@ -162,11 +164,11 @@ pub(super) fn renew(
     if !replaceable {
         return false;
     }
-    if slots.len() == MAX_SLOTS
-        && let Some(oldest) = slots
+    if slots.len() == MAX_SLOTS {
+        let oldest = slots
             .iter()
             .position(|slot| slot.standing != Standing::Current)
-    {
+            .unwrap_or(0);
         slots.remove(oldest);
         stamps.forget_slot(oldest);
     }

@@ -107,6 +107,27 @@ async fn answers_of_two_renewals_in_either_order_sign_nobody_out() {
     }
 }
 
+/// The client sent one request with the first answer's cookie, and then took in the second one's; the
+/// server sees the first later.
+#[tokio::test]
+async fn a_cookie_seen_late_does_not_sign_out_the_one_that_followed_it() {
+    let world = World::new();
+    let mut jar = Jar::default();
+    world.sign_in(&mut jar, "alice").await;
+    world.who(&mut jar).await;
+    let (mut first, mut second) = (renew(&world, &jar).await, renew(&world, &jar).await);
+    world.who(&mut second).await;
+    assert_eq!(world.who(&mut first).await.as_deref(), Some("alice"));
+    world.pass(120);
+    assert_eq!(world.who(&mut second).await.as_deref(), Some("alice"));
+    // The next renewal ends whichever the client did not keep.
+    let mut third = renew(&world, &second).await;
+    world.who(&mut third).await;
+    world.pass(30);
+    assert_eq!(world.who(&mut first).await, None);
+    assert_eq!(world.who(&mut third).await.as_deref(), Some("alice"));
+}
+
 /// SECURITY 27: a renewal names the secret that it replaces; one that comes too late is a conflict, and
 /// no overlap can be stretched.
 #[tokio::test]

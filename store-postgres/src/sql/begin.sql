@@ -66,14 +66,31 @@ BEGIN
         );
     END IF;
     IF max_sessions IS NOT NULL THEN
-        -- A session that another one replaces does not count. Of those that do, the ones never
-        -- presented make room first, then, if the limit ends the oldest, the others.
-        WITH remaining AS MATERIALIZED (
+        -- A session that another one replaces does not count. Of those that do, the lost ones make room
+        -- first, then, if the limit ends the oldest, the others. Lost is one never presented, unless
+        -- the session that it alone replaces would take its place: of several that replace one, all
+        -- but the last may go.
+        WITH unclaimed AS MATERIALIZED (
             SELECT id, predecessor, created_at,
-                NOT presented AND instant >= created_at + {unpresented_grace} AS lost
+                NOT presented AND instant >= created_at + {unpresented_grace} AS is_unclaimed
             FROM {records}
             WHERE subject = owner AND ended_at IS NULL AND instant < {expiry}
                 AND id <> ALL (leaving)
+        ), remaining AS MATERIALIZED (
+            SELECT id, predecessor, created_at, is_unclaimed AND (
+                predecessor IS NOT DISTINCT FROM new_predecessor
+                OR NOT EXISTS (SELECT FROM unclaimed AS before WHERE before.id = one.predecessor)
+                OR EXISTS (
+                    SELECT FROM unclaimed AS other
+                    WHERE other.predecessor = one.predecessor AND other.id <> one.id AND (
+                        NOT other.is_unclaimed
+                        OR (other.created_at, other.id) > (one.created_at, one.id)
+                        OR other.id IS NOT DISTINCT FROM new_predecessor
+                        OR EXISTS (SELECT FROM unclaimed AS next WHERE next.predecessor = other.id)
+                    )
+                )
+            ) AS lost
+            FROM unclaimed AS one
         ), counted AS (
             SELECT id, lost, row_number() OVER (ORDER BY NOT lost, created_at, id) AS place,
                 count(*) OVER () - max_sessions + 1 AS too_many

@@ -90,7 +90,10 @@ local function admit(found)
                 if counted < limit then
                     break
                 end
-                local is_lost = not session.is_presented and now >= session.created + 60 * SECOND
+                local before = by_id[session.predecessor or '']
+                local gives_place = not before or before.is_gone or before.replaced > 1
+                local is_lost = not session.is_presented and gives_place
+                    and now >= session.created + 60 * SECOND
                 if not session.is_gone and session.replaced == 0 and (is_lost or not lost) then
                     leave(session)
                 end

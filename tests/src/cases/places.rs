@@ -18,6 +18,7 @@ pub(super) fn cases() -> Vec<Case> {
         clause_11_a_sign_in_never_presented_makes_room_under_refuse_too: Clock,
         clause_11_only_as_many_of_those_never_presented_go_as_are_needed: Clock,
         clause_11_a_sign_in_presented_late_is_as_safe_as_any: Clock,
+        clause_11_a_lost_sign_in_costs_the_one_before_it_nothing: Clock,
     ]
 }
 
@@ -140,6 +141,25 @@ async fn clause_11_only_as_many_of_those_never_presented_go_as_are_needed(given:
     lost(&given, &subject).await;
     given.advance(UNPRESENTED_GRACE);
     assert_eq!(sign_in(&given, &subject, refuse(2)).await.1, []);
+}
+
+/// Who signed in again and got no answer goes on with the session before; another device cannot end it.
+async fn clause_11_a_lost_sign_in_costs_the_one_before_it_nothing(given: Context) {
+    let subject = fresh_subject();
+    let used = presented(&given, &subject, None).await;
+    let (lost, _) = replace(&given, &subject, used.id, None).await;
+    given.advance(UNPRESENTED_GRACE);
+    is_refused(&given, &subject, refuse(1)).await;
+    given.load(used.id).await.live();
+    // Of two that were lost one gives its place.
+    let (last, _) = replace(&given, &subject, used.id, None).await;
+    given.advance(UNPRESENTED_GRACE);
+    assert_eq!(sign_in(&given, &subject, refuse(2)).await.1, [lost]);
+    is_refused(&given, &subject, refuse(2)).await;
+    // And it is the client's own next try that needs the last one's.
+    let (_, ended) = replace(&given, &subject, used.id, refuse(2)).await;
+    assert_eq!(ended, [last]);
+    given.load(used.id).await.live();
 }
 
 async fn clause_11_a_sign_in_presented_late_is_as_safe_as_any(given: Context) {

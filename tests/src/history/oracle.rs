@@ -472,7 +472,16 @@ impl State {
                     .secrets
                     .iter()
                     .all(|secret| secret.standing == Stands::Unpresented);
-                never_presented && self.now >= after(session.created, GRACE)
+                // The one before it may be in use, and would only take its place.
+                let others: Vec<_> = stay
+                    .iter()
+                    .copied()
+                    .filter(|(_, other)| !std::ptr::eq(*other, session))
+                    .collect();
+                let leaves_one_behind = others.iter().any(|(id, _)| {
+                    session.predecessor == Some(*id.as_bytes()) && !is_replaced(&others, id)
+                });
+                never_presented && !leaves_one_behind && self.now >= after(session.created, GRACE)
             };
             let counts = |at: &usize| !is_replaced(&stay, stay[*at].0);
             let lost = (0..stay.len())
@@ -512,8 +521,8 @@ fn too_large() -> Answer<Session> {
     Answer::Failed(ErrorKind::TooLarge, Applied::No)
 }
 
-/// A secret is presented for the first time: it becomes the current one, and the overlap of the one
-/// before, and of all issued before it, begins.
+/// A secret is presented for the first time: it becomes a current one, and the overlap of all issued
+/// before it begins.
 fn promote(secrets: &mut [Secret], hash: &[u8; 32], now: u64) {
     let Some(first) = secrets.iter().position(|secret| {
         secret.hash == *hash
@@ -525,11 +534,8 @@ fn promote(secrets: &mut [Secret], hash: &[u8; 32], now: u64) {
     let overlap_ends = after(now, OVERLAP);
     for secret in &mut secrets[..first] {
         secret.accepted_until = secret.accepted_until.min(overlap_ends);
-    }
-    for secret in secrets.iter_mut() {
         if secret.standing == Stands::Current {
             secret.standing = Stands::Former;
-            secret.accepted_until = secret.accepted_until.min(overlap_ends);
         }
     }
     secrets[first].standing = Stands::Current;
@@ -558,13 +564,12 @@ fn renew(secrets: &mut Vec<Secret>, renewal: &Renewal, now: u64) -> bool {
         accepted_until: FOREVER,
         standing: Stands::Unpresented,
     });
-    // Beyond four, the oldest that is not current goes.
-    if secrets.len() > 4
-        && let Some(oldest) = secrets
+    // Beyond four, the oldest that is not current goes; if all are, the oldest.
+    if secrets.len() > 4 {
+        let dispensable = secrets[..4]
             .iter()
-            .position(|secret| secret.standing != Stands::Current)
-    {
-        secrets.remove(oldest);
+            .position(|secret| secret.standing != Stands::Current);
+        secrets.remove(dispensable.unwrap_or(0));
     }
     true
 }

@@ -123,6 +123,11 @@ fn limiting() -> Vec<Planted> {
             &["clause_11_only_as_many_of_those_never_presented_go_as_are_needed"],
         ),
         caught(
+            "LostWithWhatItReplaces",
+            || admitting(lost_with_what_it_replaces),
+            &["clause_11_a_lost_sign_in_costs_the_one_before_it_nothing"],
+        ),
+        caught(
             "OnceLateAlwaysLost",
             || admitting(once_late_always_lost),
             &["clause_11_a_sign_in_presented_late_is_as_safe_as_any"],
@@ -292,6 +297,17 @@ fn ends_all_the_lost(asked: &Asked<'_>) -> Ended {
     let mut ended = asked.seeing(&rest)?;
     ended.extend(lost.into_iter().map(|(id, _)| id));
     Some(ended)
+}
+
+fn lost_with_what_it_replaces(asked: &Asked<'_>) -> Ended {
+    let pair = |(_, record): &&(SessionId, Record)| {
+        let is_old = asked.now >= record.created_at() + UNPRESENTED_GRACE;
+        is_old && !record.was_presented() && record.predecessor().is_some()
+    };
+    asked.soundly().or_else(|| {
+        let (id, record) = asked.live.iter().find(pair)?;
+        Some([*id].into_iter().chain(record.predecessor()).collect())
+    })
 }
 
 fn keeps_what_an_earlier_try_made(asked: &Asked<'_>) -> Ended {
