@@ -74,10 +74,12 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, shutdown: impl Fut
 }
 
 async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, watcher: Watcher) {
-    let quiet = timeout(HEAD_TIMEOUT, stream.readable()).await;
-    if !matches!(quiet, Ok(Ok(()))) {
+    let is_heard = timeout(HEAD_TIMEOUT, stream.readable()).await;
+    if !matches!(is_heard, Ok(Ok(()))) {
         return;
     }
+    // Small answers go out at once; without this they are only slower.
+    let _ = stream.set_nodelay(true);
     let connection = Connection {
         peer,
         abort: Arc::default(),

@@ -1,5 +1,13 @@
 //! The demo in a real browser: its cookie store, its caches, its back button, its scripts.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
 #[path = "support/chromium.rs"]
 mod chromium;
 mod support;
@@ -87,6 +95,7 @@ async fn one_device_signs_out_the_other_which_is_told_at_once() {
 
     // Without being asked, and without being loaded anew.
     phone.says("The session has ended").await;
+    phone.picture("told.png").await;
     phone.reload().await;
     phone.shows("document.querySelector('#who') === null").await;
     laptop.reload().await;
@@ -203,10 +212,8 @@ async fn pages_fit_a_phone_and_a_desktop() {
                 server.client().sign_in("alice").await;
                 tab.open(&server.base).await;
             }
-            path => {
-                tab.open(&format!("{}/{}", server.base, path.replace("stranger", "")))
-                    .await
-            }
+            "stranger" => tab.open(&server.base).await,
+            path => tab.open(&format!("{}/{path}", server.base)).await,
         }
         for (width, is_phone) in sizes {
             tab.is_wide(width, is_phone).await;

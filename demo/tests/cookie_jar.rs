@@ -1,5 +1,13 @@
 //! Our cookies in a cookie jar that nobody here wrote: curl's.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod support;
 
 use std::path::{Path, PathBuf};

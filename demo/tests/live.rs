@@ -1,5 +1,13 @@
 //! The stream behind the panel.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod support;
 
 use reqwest::{Response, StatusCode};

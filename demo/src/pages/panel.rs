@@ -69,15 +69,15 @@ fn of_record(id: SessionId, record: &Record, now: Timestamp) -> Markup {
             }
         }
         dt { "Created" }
-        dd { (time(record.created_at())) " " span.dim { (ago(record.created_at(), now)) } }
+        dd { (ago(record.created_at(), now)) " " (time(record.created_at())) }
         dt { "Last seen" }
-        dd { (time(record.last_seen_at())) " " span.dim { (ago(record.last_seen_at(), now)) } }
+        dd { (ago(record.last_seen_at(), now)) " " (time(record.last_seen_at())) }
         dt { "Idle limit" }
         dd { (header.idle.map_or_else(|| "none: it is remembered".to_owned(), length)) }
         dt { "Expires" }
-        dd { (time(record.expires_at())) " " span.dim { (ahead(record.expires_at(), now)) } }
+        dd { (ahead(record.expires_at(), now)) " " (time(record.expires_at())) }
         dt { "Deadline" }
-        dd { (time(record.deadline())) " " span.dim { (ahead(record.deadline(), now)) } }
+        dd { (ahead(record.deadline(), now)) " " (time(record.deadline())) }
         dt { "Secret" }
         dd { (secrets(record, header.renewal)) }
     }
