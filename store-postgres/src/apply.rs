@@ -108,24 +108,34 @@ impl PostgresStore {
         change: &Change,
     ) -> Result<Application, StoreError> {
         call.begin().await?;
-        let held = self.held(call, id).await?;
-        let refusal = match held {
-            None => Ok(Application::Absent),
-            Some((previous, now)) => {
-                match previous.apply(change, now, &self.shared().facts.bounds) {
-                    Ok(record) => {
-                        self.write(call, id, change, &previous, &record).await?;
-                        call.commit().await?;
-                        return Ok(Application::Applied { previous, record });
-                    }
-                    Err(Refusal::Absent) => Ok(Application::Absent),
-                    Err(Refusal::Conflict) => Ok(Application::Conflict),
-                    Err(Refusal::TooLarge(reason)) => Err(StoreError::too_large(NAME, reason)),
-                }
-            }
+        let answer = self.write_held(call, id, change).await;
+        if let Ok(Application::Applied { .. }) = answer {
+            call.commit().await?;
+        } else {
+            // If it fails the connection is closed, which has the same effect.
+            let _ = call.rollback().await;
+        }
+        answer
+    }
+
+    async fn write_held(
+        &self,
+        call: &mut Call<'_>,
+        id: SessionId,
+        change: &Change,
+    ) -> Result<Application, StoreError> {
+        let Some((previous, now)) = self.held(call, id).await? else {
+            return Ok(Application::Absent);
         };
-        call.rollback().await?;
-        refusal
+        match previous.apply(change, now, &self.shared().facts.bounds) {
+            Ok(record) => {
+                self.write(call, id, change, &previous, &record).await?;
+                Ok(Application::Applied { previous, record })
+            }
+            Err(Refusal::Absent) => Ok(Application::Absent),
+            Err(Refusal::Conflict) => Ok(Application::Conflict),
+            Err(Refusal::TooLarge(reason)) => Err(StoreError::too_large(NAME, reason)),
+        }
     }
 
     /// The record in a row, once its lock is held, and what the clock shows then.

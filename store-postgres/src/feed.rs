@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use session_core::{Applied, FeedItem, FeedSource, SessionId, StoreError};
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::task::JoinHandle;
 
@@ -39,13 +38,7 @@ impl Telling {
         time_limit: Duration,
     ) -> Result<Self, StoreError> {
         let line = Line {
-            // sqlx listens only on connections of a pool. Only this one listener takes from it.
-            pool: PgPoolOptions::new()
-                .max_connections(1)
-                .idle_timeout(None)
-                .max_lifetime(None)
-                .acquire_timeout(time_limit)
-                .connect_lazy_with(options),
+            options,
             channel,
             time_limit,
         };
@@ -73,7 +66,7 @@ impl Drop for Telling {
 
 /// The connection on which a store listens.
 struct Line {
-    pool: PgPool,
+    options: PgConnectOptions,
     channel: String,
     time_limit: Duration,
 }
@@ -81,7 +74,15 @@ struct Line {
 impl Line {
     async fn open(&self) -> Result<PgListener, StoreError> {
         let opening = async {
-            let mut listener = PgListener::connect_with(&self.pool).await?;
+            // sqlx listens only on connections of a pool. Each time it is another one, because a
+            // connection that hangs is given back late or never.
+            let pool = PgPoolOptions::new()
+                .max_connections(1)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .acquire_timeout(self.time_limit)
+                .connect_lazy_with(self.options.clone());
+            let mut listener = PgListener::connect_with(&pool).await?;
             listener.eager_reconnect(false);
             listener.listen(&self.channel).await?;
             Ok(listener)
