@@ -41,3 +41,13 @@ pub use redis::{RedisServer, redis};
 pub use redis_cluster::RedisCluster;
 pub use redis_sentinel::RedisSentinel;
 pub use server::{Origin, Server};
+
+/// A port that nobody listens on. The next one to bind it may be another process all the same.
+///
+/// # Panics
+///
+/// If there is none.
+#[must_use]
+pub fn free_port() -> u16 {
+    process::free_port().unwrap()
+}
