@@ -31,6 +31,16 @@ pub(crate) enum Servers {
     Cluster(Cluster),
 }
 
+impl Servers {
+    /// What the scripts are told of them.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::One(_) => "one",
+            Self::Cluster(_) => "cluster",
+        }
+    }
+}
+
 /// When a call must be over.
 pub(crate) type Deadline = Instant;
 
@@ -83,6 +93,7 @@ impl Client {
             ..Form::default()
         };
         let mut node = self.node_for(command.slot()).await?;
+        let mut asked_again = false;
         for _ in 0..REDIRECTIONS {
             let connection = match node.connection(&self.connector).await {
                 Ok(connection) => connection,
@@ -120,6 +131,12 @@ impl Client {
                 Failure::Demoted(error) => {
                     connection.retire();
                     return Err(error);
+                }
+                Failure::Broken(error) => {
+                    connection.retire();
+                    if command.writes() || std::mem::replace(&mut asked_again, true) {
+                        return Err(error);
+                    }
                 }
                 Failure::Final(error) => return Err(error),
             }

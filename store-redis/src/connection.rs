@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::aio::{MultiplexedConnection, PubSub};
-use redis::{AsyncConnectionConfig, Cmd, ProtocolVersion, RedisConnectionInfo, RedisResult, Value};
+use redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind as DriverKind, ProtocolVersion, RedisConnectionInfo,
+    RedisResult, Value,
+};
 use session_core::{Clock, StoreError, SystemClock, Timestamp};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -211,9 +214,8 @@ impl Connection {
         if let Some((replicas, _)) = form.acknowledged {
             let reached = answers.next().unwrap_or_default().extract_error()?;
             if !matches!(reached, Value::Int(reached) if reached >= replicas.into()) {
-                return Err(redis::RedisError::from(std::io::Error::other(
-                    "fewer replicas than asked for have the change",
-                )));
+                const WHY: &str = "fewer replicas than asked for have the change";
+                return Err((DriverKind::Client, WHY).into());
             }
         }
         Ok(answer)

@@ -19,6 +19,9 @@ pub(crate) enum Failure {
     TryAgain,
     /// The call is over, and the server is not the one to ask any more. It did nothing.
     Demoted(StoreError),
+    /// The connection is of no more use, and the call over: but nothing is lost by asking again what was
+    /// only a question.
+    Broken(StoreError),
     /// The call is over.
     Final(StoreError),
 }
@@ -74,6 +77,9 @@ pub(crate) fn of_answer(error: RedisError, writes: bool) -> Failure {
         (DriverKind::Server(ServerErrorKind::Ask), Some(node)) => return Failure::Ask(node),
         (DriverKind::Server(ServerErrorKind::TryAgain), _) => return Failure::TryAgain,
         _ => {}
+    }
+    if matches!(error.kind(), DriverKind::Io | DriverKind::Parse) {
+        return Failure::Broken(in_doubt(writes).because(error));
     }
     let detail = error.detail().unwrap_or_default();
     // A script that came upon a key of its slot that the other node has.

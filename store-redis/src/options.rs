@@ -311,6 +311,7 @@ impl Shared {
                     .map_or(String::new(), |now| now.as_millis().to_string()),
             )
             .arg(&self.channel)
+            .arg(self.client.servers.kind())
             .arg(&fingerprint)
             .read_only();
         let mut answer = self.ask(&command, self.client.deadline()).await?;

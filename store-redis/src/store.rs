@@ -82,6 +82,7 @@ impl Shared {
                     .map_or(String::new(), |now| now.as_millis().to_string()),
             )
             .arg(&self.channel)
+            .arg(self.client.servers.kind())
     }
 
     /// Takes a step.

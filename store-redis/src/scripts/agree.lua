@@ -1,7 +1,7 @@
 -- Agrees on how subjects are placed in shards: the first server says, the others must do the same. And
 -- shows, on a key of its own, that this user may do all that the other scripts do.
 --
--- KEYS: what was agreed, the key to try things on. ARGV: 3 the fingerprint.
+-- KEYS: what was agreed, the key to try things on. ARGV: 4 the fingerprint.
 
 local agreed = redis.call('GET', KEYS[1])
 local try = KEYS[2]
@@ -17,8 +17,9 @@ redis.call('ZRANGE', try, 0, -1)
 redis.call('ZRANDMEMBER', try, 1)
 redis.call('PTTL', try)
 redis.call('ZREM', try, 'id')
+be_complete(try)
 if not agreed then
-    agreed = ARGV[3]
+    agreed = ARGV[4]
     redis.call('SET', KEYS[1], agreed)
 end
 return { now, agreed }

@@ -1,7 +1,7 @@
 -- What every script begins with.
 --
 -- ARGV[1] is the instant by the test clock, or nothing: then it is the server's. ARGV[2] is the
--- channel of the feed.
+-- channel of the feed. ARGV[3] is 'cluster' on one.
 --
 -- A script is carried out whole or not at all, for it reads everything that it will write before it
 -- writes, and Redis refuses it for want of memory, if at all, at its first write. Those that only end
@@ -97,6 +97,17 @@ local function owner(header)
     return header:sub(at + 14, at + 13 + header:byte(at + 13)), at
 end
 
+-- Sees to it that what is not here is nowhere. A slot may be on its way to this node, its keys one after
+-- the other: then the caller must try again.
+local function be_complete(key)
+    if ARGV[3] == 'cluster' then
+        local slot = redis.call('CLUSTER', 'KEYSLOT', key)
+        if redis.call('CLUSTER', 'NODES'):find('[' .. slot .. '-<-', 1, true) then
+            error('the slot is on its way here: non local key')
+        end
+    end
+end
+
 -- The sessions that an index lists: those that are there, in the order of their creation, and the ids
 -- of those that are not any more.
 local function sessions(index, stem)
@@ -109,6 +120,9 @@ local function sessions(index, stem)
         else
             gone[#gone + 1] = id
         end
+    end
+    if gone[1] then
+        be_complete(index)
     end
     return found, gone
 end

@@ -1,6 +1,6 @@
 -- Ends a session.
 --
--- KEYS: the session. ARGV: 3 what the names of the subjects' indices begin with.
+-- KEYS: the session. ARGV: 4 what the names of the subjects' indices begin with.
 
 local header = read(KEYS[1])
 local is = state(header)
@@ -8,7 +8,7 @@ if is ~= 'live' and is ~= 'unreadable' then
     return { now, 0 }
 end
 local subject = is == 'live' and owner(header)
-local index = subject and ARGV[3] .. subject
+local index = subject and ARGV[4] .. subject
 local is_listed = index and redis.call('ZSCORE', index, KEYS[1]:sub(-32))
 finish(KEYS[1], header)
 if is_listed then

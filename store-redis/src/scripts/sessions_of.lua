@@ -1,8 +1,8 @@
 -- Reads all sessions of a subject, and forgets those that are not there any more.
 --
--- KEYS: the subject's index. ARGV: 3 what the names of sessions begin with.
+-- KEYS: the subject's index. ARGV: 4 what the names of sessions begin with.
 
-local found, gone = sessions(KEYS[1], ARGV[3])
+local found, gone = sessions(KEYS[1], ARGV[4])
 local answer = { now }
 for _, session in ipairs(found) do
     answer[#answer + 1] = session.id

@@ -1,16 +1,16 @@
 -- Inserts a session of a subject, lists it, and keeps the limit: session_core::admit.
 --
--- KEYS: the session, the subject's index, fence, and the ticket's latest try. ARGV: 3 the instant
--- assumed, 4 header (nothing: too large), 5 entries, 6 stamps, 7 when the ticket was issued, 8 its
--- life, 9 its fence, 10 its nonce, 11 its try, 12 the predecessor or nothing, 13 the limit or nothing,
--- 14 'oldest' or 'refuse', 15 what the names of sessions begin with.
+-- KEYS: the session, the subject's index, fence, and the ticket's latest try. ARGV: 4 the instant
+-- assumed, 5 header (nothing: too large), 6 entries, 7 stamps, 8 when the ticket was issued, 9 its
+-- life, 10 its fence, 11 its nonce, 12 its try, 13 the predecessor or nothing, 14 the limit or nothing,
+-- 15 'oldest' or 'refuse', 16 what the names of sessions begin with.
 
-local issued, life, nonce, try = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[10], tonumber(ARGV[11])
-local newest, limit, stem = ARGV[12], tonumber(ARGV[13]), ARGV[15]
+local issued, life, nonce, try = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[11], tonumber(ARGV[12])
+local newest, limit, stem = ARGV[13], tonumber(ARGV[14]), ARGV[16]
 
 local fence = redis.call('GET', KEYS[3])
 local latest = tonumber(redis.call('GET', KEYS[4]) or '0')
-if now >= issued + life or (fence and fence ~= ARGV[9]) or latest > try then
+if now >= issued + life or (fence and fence ~= ARGV[10]) or latest > try then
     return { now, 'revoked' }
 end
 
@@ -85,7 +85,7 @@ local function admit(found)
         end
     end
     for _, lost in ipairs({ true, false }) do
-        if lost or ARGV[14] == 'oldest' then
+        if lost or ARGV[15] == 'oldest' then
             for _, session in ipairs(remaining) do
                 if counted < limit then
                     break
@@ -118,8 +118,11 @@ else
             gone[#gone + 1] = id
         end
     end
+    if gone[1] then
+        be_complete(KEYS[2])
+    end
 end
-if verdict == 'admitted' and ARGV[4] == '' then
+if verdict == 'admitted' and ARGV[5] == '' then
     verdict = 'too large'
 end
 
@@ -129,9 +132,9 @@ end
 if verdict ~= 'admitted' then
     return { now, verdict }
 end
-local header = stamped(ARGV[4], ARGV[6], ARGV[3])
+local header = stamped(ARGV[5], ARGV[7], ARGV[4])
 local id, deadline = KEYS[1]:sub(-32), millis(header, 32)
-set(KEYS[1], header .. ARGV[5], expiry(header))
+set(KEYS[1], header .. ARGV[6], expiry(header))
 redis.call('ZADD', KEYS[2], millis(header, 16), id)
 -- The index outlives all that it lists.
 local left = redis.call('PTTL', KEYS[2])
