@@ -52,8 +52,8 @@ impl fmt::Debug for Inner {
 
 impl App {
     /// Opens the store and sets everything up.
-    pub(crate) fn open(config: Config) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let opened = stores::open(&config.store)?;
+    pub(crate) async fn open(config: Config) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let opened = stores::open(&config.store).await?;
         let faults = Faults::default();
         let store = if config.lab {
             Arc::new(FaultStore::new(opened.store, faults.clone()))

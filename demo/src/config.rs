@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use clap::Parser;
 use session_core::{LimitPolicy, SignInLimit, Timeouts};
-use url::Url;
 
 /// A small web application with sessions, to look at and to try things on.
 #[derive(Clone, Debug, Parser)]
@@ -16,9 +15,10 @@ pub struct Config {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     pub listen: SocketAddr,
 
-    /// Where to keep sessions: memory: or memory:?max=50 (at most 50 sessions).
+    /// Where to keep sessions: memory:, memory:?max=50 (at most 50), redis://host, rediss://host,
+    /// redis-cluster://a,b,c, redis-sentinel://a,b,c/name, or postgres://host/database.
     #[arg(long, value_name = "URL", default_value = "memory:")]
-    pub store: Url,
+    pub store: String,
 
     /// What this server calls itself.
     #[arg(long, value_name = "NAME", default_value = "local")]
@@ -44,7 +44,8 @@ pub struct Config {
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
     pub fresh_sign_in: Duration,
 
-    /// Cookies without Secure and without the __Host- prefix: for plain http on other hosts than this.
+    /// Cookies without Secure and without the __Host- prefix: for plain http from other machines, and for
+    /// browsers that keep no Secure cookie on plain http even here, such as Safari.
     #[arg(long)]
     pub insecure_cookies: bool,
 

@@ -50,7 +50,7 @@ pub async fn serve(
     config: Config,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let app = app::App::open(config)?;
+    let app = app::App::open(config).await?;
     let stopping = app.clone();
     let router = app::router(app.clone())?;
     let shutdown = async move {

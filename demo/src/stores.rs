@@ -1,11 +1,13 @@
 //! Which store a URL names. A new backend is one more arm here.
 
+use std::error::Error;
 use std::fmt;
-
-use session_core::SharedStore;
 use std::sync::Arc;
+
+use session_core::{SessionStore, SharedStore, StoreError};
 use store_memory::MemoryStore;
-use url::Url;
+use store_postgres::PostgresStore;
+use store_redis::RedisStore;
 
 /// A store, opened.
 pub(crate) struct Opened {
@@ -24,24 +26,29 @@ impl fmt::Debug for Opened {
 ///
 /// # Errors
 ///
-/// Says what is wrong with the URL, for whoever typed it.
-pub(crate) fn open(url: &Url) -> Result<Opened, String> {
-    match url.scheme() {
-        "memory" => memory(url),
-        // "redis", "postgres", "cluster": their crates' own functions from a URL to a store go here.
+/// Says what is wrong with the URL, or with the server that it names, for whoever typed it.
+pub(crate) async fn open(url: &str) -> Result<Opened, String> {
+    let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
+    match scheme {
+        "memory" => memory(rest),
+        "redis" | "rediss" | "redis-cluster" | "rediss-cluster" | "redis-sentinel"
+        | "rediss-sentinel" => shared(RedisStore::connect(url).await),
+        "postgres" | "postgresql" => shared(postgres(url).await),
         other => Err(format!(
-            "there is no store {other:?}; there is memory:, memory:?max=50"
+            "there is no store {other:?}; there are memory:, memory:?max=50, redis://host, \
+             redis-cluster://a,b,c, redis-sentinel://a,b,c/name, rediss://host and postgres://host/database"
         )),
     }
 }
 
 /// `memory:`, `memory:?max=50`.
-fn memory(url: &Url) -> Result<Opened, String> {
-    if !url.path().is_empty() {
-        return Err(format!("memory: takes no {:?}, only ?max=50", url.path()));
+fn memory(rest: &str) -> Result<Opened, String> {
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    if !path.is_empty() {
+        return Err(format!("memory: takes no {path:?}, only ?max=50"));
     }
     let mut builder = MemoryStore::builder();
-    for (name, value) in url.query_pairs() {
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         builder = match name.as_ref() {
             "max" => builder.max_sessions(number(&name, &value)?),
             other => return Err(format!("memory: has no option {other:?}; it has max")),
@@ -52,6 +59,29 @@ fn memory(url: &Url) -> Result<Opened, String> {
     Ok(Opened {
         store: Arc::new(store),
         count: Some(Box::new(move || counted.usage().sessions)),
+    })
+}
+
+/// Makes the tables if they are not there.
+async fn postgres(url: &str) -> Result<PostgresStore, StoreError> {
+    let builder = PostgresStore::builder(url);
+    builder.migrate().await?;
+    builder.connect().await
+}
+
+fn shared(store: Result<impl SessionStore, StoreError>) -> Result<Opened, String> {
+    let store = store.map_err(|error| {
+        let mut told = error.to_string();
+        let mut reason = error.source();
+        while let Some(because) = reason {
+            told = format!("{told}: {because}");
+            reason = because.source();
+        }
+        told
+    })?;
+    Ok(Opened {
+        store: Arc::new(store),
+        count: None,
     })
 }
 
@@ -66,26 +96,35 @@ fn number(name: &str, value: &str) -> Result<usize, String> {
 mod tests {
     use super::*;
 
-    fn open(url: &str) -> Result<Opened, String> {
-        super::open(&Url::parse(url).unwrap())
+    async fn refused(url: &str, word: &str) {
+        let error = open(url).await.unwrap_err();
+        assert!(error.contains(word), "{url}: {error}");
     }
 
-    #[test]
-    fn memory_opens_with_and_without_a_bound() {
-        assert!(open("memory:").is_ok());
-        assert!(open("memory:?max=50").is_ok());
+    #[tokio::test]
+    async fn memory_opens_with_and_without_a_bound() {
+        assert!(open("memory:").await.is_ok());
+        assert!(open("memory:?max=50").await.is_ok());
     }
 
-    #[test]
-    fn what_it_does_not_know_it_refuses_by_name() {
-        assert!(open("memory:?max=0").unwrap_err().contains("max=0"));
-        assert!(open("memory:?max=many").unwrap_err().contains("many"));
-        assert!(open("memory:?size=5").unwrap_err().contains("size"));
-        assert!(open("memory:fast").unwrap_err().contains("fast"));
-        assert!(
-            open("carrier-pigeon:")
-                .unwrap_err()
-                .contains("carrier-pigeon")
-        );
+    #[tokio::test]
+    async fn what_it_does_not_know_it_refuses_by_name() {
+        refused("memory:?max=0", "max=0").await;
+        refused("memory:?max=many", "many").await;
+        refused("memory:?size=5", "size").await;
+        refused("memory:fast", "fast").await;
+        refused("carrier-pigeon:", "carrier-pigeon").await;
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_said_so_and_its_password_is_not() {
+        for url in [
+            "redis://:hunter2@127.0.0.1:1/",
+            "postgres://me:hunter2@127.0.0.1:1/app",
+        ] {
+            let error = open(url).await.unwrap_err();
+            assert!(error.contains("out of reach"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
     }
 }
