@@ -6,6 +6,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+/// Deeper than this no value could be decoded: serde_json guards the stack.
+const MAX_DEPTH: usize = 127;
+
 /// One JSON text. It comes back from every store byte for byte, `"\u0000"`, `1.0` and white space
 /// included.
 ///
@@ -37,7 +40,12 @@ impl JsonText {
     ///
     /// If it is not.
     pub fn parse(text: impl AsRef<str>) -> Result<Self, serde_json::Error> {
-        serde_json::from_str::<IgnoredAny>(text.as_ref()).map(|_| Self(text.as_ref().into()))
+        let text = text.as_ref();
+        serde_json::from_str::<IgnoredAny>(text)?;
+        if depth(text) > MAX_DEPTH {
+            return Err(serde::de::Error::custom("nested more than 127 deep"));
+        }
+        Ok(Self(text.into()))
     }
 
     /// The text.
@@ -59,6 +67,26 @@ impl JsonText {
     pub(crate) fn kept(text: &str) -> Self {
         Self(text.into())
     }
+}
+
+/// How deep arrays and objects are nested in `text`, which is JSON.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 impl fmt::Debug for JsonText {

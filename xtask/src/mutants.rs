@@ -60,10 +60,10 @@ const MUTATIONS: [Mutation; 10] = [
         instead: "bounds.check_session(0, bytes)",
     },
     Mutation {
-        wrong: "two secrets are current when an earlier one is presented last",
+        wrong: "a secret that was followed can still be renewed",
         file: "record/secrets.rs",
-        line: "} else if index < promoted || slot.standing == Standing::Current {",
-        instead: "} else if index < promoted {",
+        line: "slot.standing = Standing::Former;",
+        instead: "slot.standing = Standing::Current;",
     },
     Mutation {
         wrong: "a soft renewal waits a millisecond too long",
