@@ -76,7 +76,7 @@ fn flags_that_make_no_sense_are_refused_with_a_reason() {
     for (flags, reason) in [
         (["--store", "carrier-pigeon:"], "carrier-pigeon"),
         (["--store", "memory:?max=none"], "max=none"),
-        (["--store", "nothing at all"], "--store"),
+        (["--store", "nothing at all"], "nothing at all"),
         (["--idle-timeout", "soon"], "--idle-timeout"),
         (["--max-sessions", "0"], "--max-sessions"),
         (["--listen", "nowhere"], "--listen"),

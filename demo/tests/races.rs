@@ -343,3 +343,38 @@ async fn of_many_requests_at_the_renewal_interval_one_answer_brings_a_new_cookie
     assert_eq!(client.id().await, id);
     assert_eq!(client.entry("n").await, 1);
 }
+
+/// As a courtesy; but never where a newer cookie may be on its way, or in advance.
+#[tokio::test]
+async fn a_navigation_forgets_a_cookie_that_is_unknown_and_none_that_was_superseded() {
+    let server = Server::lab();
+    let unknown = server.client();
+    unknown.plant("id=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8");
+    let superseded = server.client();
+    superseded.sign_in("alice").await;
+    lose(&superseded, "sign-out").await;
+    let navigates = [("sec-fetch-mode", "navigate")].as_slice();
+    let prefetches = [("sec-fetch-mode", "navigate"), ("sec-purpose", "prefetch")].as_slice();
+    let fetches = [("sec-fetch-mode", "cors")].as_slice();
+    for (client, headers, forgets) in [
+        (&unknown, fetches, false),
+        (&unknown, prefetches, false),
+        (&superseded, fetches, false),
+        (&superseded, navigates, false),
+        (&unknown, navigates, true),
+    ] {
+        let before = client.cookie();
+        let mut request = client.get("/");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(
+            set_cookies(&answer).len(),
+            usize::from(forgets),
+            "{headers:?}"
+        );
+        assert_eq!(client.cookie(), before.filter(|_| !forgets));
+    }
+}

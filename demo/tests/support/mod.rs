@@ -269,6 +269,15 @@ impl Client {
             .add_cookie_str(&format!("{cookie}; Path=/"), &self.base);
     }
 
+    /// The same program, as the balancer sends it to another server of the same application.
+    pub(crate) fn at(&self, server: &Server) -> Self {
+        let base = server.base.parse().expect("an address");
+        Self {
+            base,
+            ..self.clone()
+        }
+    }
+
     /// Another program that holds the same cookie now, and none that comes later.
     pub(crate) fn copy(&self) -> Self {
         let copy = Self::of(self.base.as_str());
