@@ -40,6 +40,7 @@ const PICTURES: &str = "SESSION_TEST_PICTURES";
 pub(crate) struct Chromium {
     browser: Browser,
     handler: JoinHandle<()>,
+    profile: PathBuf,
 }
 
 impl Chromium {
@@ -53,7 +54,7 @@ impl Chromium {
             .no_sandbox()
             .window_size(1280, 900)
             .viewport(None)
-            .user_data_dir(profile)
+            .user_data_dir(&profile)
             .launch_timeout(Duration::from_secs(60))
             .request_timeout(LIMIT);
         if let Some(path) = std::env::var_os(PATH) {
@@ -62,7 +63,11 @@ impl Chromium {
         let config = config.build().expect("Chromium is installed");
         let (browser, mut events) = Browser::launch(config).await.expect("Chromium starts");
         let handler = tokio::spawn(async move { while events.next().await.is_some() {} });
-        Self { browser, handler }
+        Self {
+            browser,
+            handler,
+            profile,
+        }
     }
 
     /// A browser of somebody else: its own cookies, its own cache.
@@ -82,6 +87,8 @@ impl Chromium {
         self.browser.close().await.expect("it closes");
         self.browser.wait().await.expect("it ends");
         self.handler.abort();
+        // What is left of it is in the target folder.
+        let _ = std::fs::remove_dir_all(&self.profile);
     }
 }
 
