@@ -11,6 +11,7 @@ use session_core::{
 };
 
 use crate::event::{Event, Found, Id, Journal, Sight, Span};
+use crate::rng::Rng;
 
 /// The entry that a session counts in.
 pub(crate) const COUNT: &str = "count";
@@ -393,9 +394,17 @@ fn fresh(shard: Shard, life: Duration) -> (SessionToken, NewRecord) {
 fn text(number: u64, padding: usize) -> JsonText {
     let text = match padding {
         0 => number.to_string(),
-        _ => format!("[{number},\"{}\"]", "x".repeat(padding)),
+        _ => format!("[{number},\"{}\"]", letters(number, padding)),
     };
     JsonText::parse(text).expect("JSON")
+}
+
+/// Letters that no server can make shorter.
+fn letters(seed: u64, count: usize) -> String {
+    let mut rng = Rng::new(seed);
+    let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut letter = || letters.chars().nth(rng.below(64)).unwrap_or('-');
+    (0..count).map(|_| letter()).collect()
 }
 
 fn sight(record: &Record) -> Sight {

@@ -92,13 +92,14 @@ async fn a_read_only_server_is_read_and_writes_wait_for_a_primary() {
     {}
     let answers = scene.every_verb(&mut users).await;
     refused(&answers, &WRITES, ErrorKind::Unavailable);
-    run(
-        &scene,
-        "SET default_transaction_read_only = off; \
-         ALTER SYSTEM RESET default_transaction_read_only",
-    )
-    .await;
-    run(&scene, "SELECT pg_reload_conf()").await;
+    let mut other = admin(&scene).await;
+    for sql in [
+        "SET default_transaction_read_only = off",
+        "ALTER SYSTEM RESET default_transaction_read_only",
+        "SELECT pg_reload_conf()",
+    ] {
+        other.execute(raw_sql(sql)).await.unwrap();
+    }
     scene.recovers().await;
     scene.holds().await;
 }
@@ -106,7 +107,7 @@ async fn a_read_only_server_is_read_and_writes_wait_for_a_primary() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_whose_connections_are_all_taken() {
     let server = PostgresServer::start(&[
-        "max_connections=14",
+        "max_connections=20",
         "superuser_reserved_connections=0",
         "max_wal_senders=0",
     ]);
@@ -118,7 +119,7 @@ async fn a_server_whose_connections_are_all_taken() {
     for _ in 0..50 {
         match PgConnection::connect(&url).await {
             Ok(other) => others.push(other),
-            Err(_) if others.len() >= 14 => break,
+            Err(_) if others.len() >= 20 => break,
             // Those of the store are not gone yet.
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
         }
