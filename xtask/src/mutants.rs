@@ -24,10 +24,10 @@ struct Mutation {
 
 const MUTATIONS: [Mutation; 10] = [
     Mutation {
-        wrong: "a change of a session that was idle too long is applied",
-        file: "record/apply.rs",
-        line: "if !self.is_live(now) {",
-        instead: "if self.deadline() <= now {",
+        wrong: "a session lives through the very millisecond of its expiry",
+        file: "record/mod.rs",
+        line: "now < self.expires_at()",
+        instead: "now <= self.expires_at()",
     },
     Mutation {
         wrong: "a guard never refuses",
