@@ -105,7 +105,10 @@ impl Server {
                 Err(why) => eprintln!("no container of {}: {why}", kind.name),
             }
         }
-        let (url, guard) = (kind.local)()?;
+        let (url, guard) = (kind.local)().map_err(|why| match choice.as_str() {
+            "local" => format!("{why}, and SESSION_TEST_SERVERS=local rules out Docker"),
+            _ => why,
+        })?;
         Ok(Self {
             url,
             origin: Origin::Local,
