@@ -11,6 +11,7 @@ mod mutants;
 mod process;
 mod runner;
 mod rust_version;
+mod soak;
 mod statements;
 mod steps;
 mod suites;
@@ -47,6 +48,8 @@ enum Command {
     Mutants,
     /// Make Docker images of the Redis and Postgres on this machine, for tests
     Images,
+    /// Stop, kill and cut off servers under load: nothing acknowledged may be missing
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -69,6 +72,7 @@ fn execute(command: &Command) -> Result<bool, String> {
     match command {
         Command::Test(options) => return runner::test(options),
         Command::Mutants => return mutants::run(),
+        Command::Soak(options) => return soak::run(options),
         Command::Images => images::make(&Workspace::load()?)?,
         Command::Fmt => process::show(&mut Workspace::load()?.cargo(&["fmt", "--all"]))?,
         Command::Docs => {
@@ -107,7 +111,7 @@ mod tests {
     #[test]
     fn every_command_is_listed_on_one_line_that_says_what_it_does() {
         let list = command_list();
-        for name in ["test", "fmt", "docs", "mutants", "images"] {
+        for name in ["test", "fmt", "docs", "mutants", "images", "soak"] {
             let line = list
                 .lines()
                 .find(|line| line.starts_with(&format!("cargo xtask {name} ")))

@@ -45,8 +45,17 @@ pub(crate) fn stop_with_us() -> Result<(), String> {
 ///
 /// When it cannot be started, does not succeed, or runs longer than the time limit.
 pub(crate) fn show(command: &mut Command) -> Result<(), String> {
+    show_for(command, LIMIT)
+}
+
+/// As [`show`], with another time limit.
+///
+/// # Errors
+///
+/// As [`show`].
+pub(crate) fn show_for(command: &mut Command, limit: Duration) -> Result<(), String> {
     let nothing = read_lines(io::empty());
-    succeeded(wait(command.stdin(Stdio::null()), LIMIT, &nothing, |_| {})?)
+    succeeded(wait(command.stdin(Stdio::null()), limit, &nothing, |_| {})?)
 }
 
 /// Runs a program and reads what it says on both outputs, line by line as it comes.

@@ -115,7 +115,8 @@ impl fmt::Display for Findings {
             self.count(Finding::OverLimit),
             self.count(Finding::Hung),
         )?;
-        for (finding, what) in self.broken.iter().take(20) {
+        let alike = self.broken.chunk_by(|(one, _), (other, _)| one == other);
+        for (finding, what) in alike.flat_map(|alike| alike.iter().take(5)) {
             write!(f, "\n  {finding:?}: {what}")?;
         }
         Ok(())

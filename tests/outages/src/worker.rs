@@ -104,7 +104,7 @@ impl Actor {
                     .store
                     .save(&session, "saved", number)
                     .await
-                    .or_else(unless_alive),
+                    .or_else(|error| Ok(!matches!(error, SessionError::Ended))),
                 20 => match self.rng.pick(&graves).copied() {
                     Some(grave) => self.store.look(grave).await.map(|_| true),
                     None => Ok(true),
@@ -209,9 +209,8 @@ impl Actor {
                 self.store.delete(one.id()).await?;
             }
             (10..=13, Some(one)) => {
-                if !self.store.look(one.id()).await? {
-                    account.own.remove(at);
-                }
+                let is_there = self.store.look(one.id()).await?;
+                account.own.retain(|own| is_there || own.id() != one.id());
             }
             (14..=24, Some(mut one)) => {
                 account.number += 1;
@@ -258,11 +257,4 @@ struct Account {
     number: u64,
     /// Whether a call whose outcome is unknown may still end sessions.
     is_uncertain: bool,
-}
-
-fn unless_alive(error: SessionError) -> Result<bool, StoreError> {
-    match error {
-        SessionError::Ended => Ok(false),
-        _ => Ok(true),
-    }
 }

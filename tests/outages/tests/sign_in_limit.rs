@@ -1,7 +1,5 @@
 //! Fifty sign-ins of one subject at the same time, from two processes, under a limit of three: three are
 //! left, each time, on every kind of server.
-//!
-//! `SESSION_TEST_ROUNDS` says how many times; by default 20.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,6 +16,7 @@ use session_core::{SessionId, Shard, Subject};
 use session_outages::{Durability, Kind, Machine, open, prepare};
 use test_servers::{RedisCluster, RedisSentinel};
 
+const ROUNDS: usize = 100;
 const LIMIT: usize = 3;
 const EACH: usize = 25;
 
@@ -69,8 +68,7 @@ async fn three_are_left_each_time(url: &str) {
     prepare(url).await.unwrap();
     let store = open(url, Duration::from_secs(10)).await.unwrap();
     let mut processes = [Process::start(url), Process::start(url)];
-    let rounds = std::env::var("SESSION_TEST_ROUNDS").unwrap_or_else(|_| "20".to_owned());
-    for round in 0..rounds.parse().unwrap() {
+    for round in 0..ROUNDS {
         let name = SessionId::generate(Shard::random()).to_string();
         let refuses = round % 2 == 1;
         let policy = if refuses { "refuse" } else { "oldest" };

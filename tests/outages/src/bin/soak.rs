@@ -5,7 +5,7 @@
     reason = "a test whose server is missing fails by panicking"
 )]
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use session_core::{Clock as _, LimitPolicy, SignInLimit, Subject, SystemClock};
 use session_outages::soak::{self, Plan};
 use session_outages::{Durability, Kind, open, sign_in_at_once};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::task::JoinSet;
 
 /// Runs stores through random outages of their servers.
 #[derive(Debug, Parser)]
@@ -70,12 +71,16 @@ async fn all(cli: &Cli) -> Result<bool, String> {
         some => some,
     };
     let length = Duration::from_secs(60) * u32::try_from(cli.minutes).unwrap_or(u32::MAX);
-    let runs = kinds.iter().map(|&kind| one(kind, length, seed, &program));
-    let goods = futures_util::future::try_join_all(runs).await?;
+    let mut runs = JoinSet::new();
+    for &kind in kinds {
+        runs.spawn(one(kind, length, seed, program.clone()));
+    }
+    let runs = runs.join_all().await;
+    let goods: Vec<bool> = runs.into_iter().collect::<Result<_, _>>()?;
     Ok(goods.into_iter().all(|is_good| is_good))
 }
 
-async fn one(kind: Kind, length: Duration, seed: u64, program: &Path) -> Result<bool, String> {
+async fn one(kind: Kind, length: Duration, seed: u64, program: PathBuf) -> Result<bool, String> {
     let mut is_good = true;
     for (durability, length) in [
         (Durability::Lossless, length / 10 * 9),
@@ -87,7 +92,7 @@ async fn one(kind: Kind, length: Duration, seed: u64, program: &Path) -> Result<
             length,
             seed,
         };
-        let report = soak::run(plan, program).await?;
+        let report = soak::run(plan, &program).await?;
         let verdict = if report.is_good() { "good" } else { "NOT GOOD" };
         println!("{report}\n  {verdict}");
         is_good &= report.is_good();

@@ -42,14 +42,14 @@ async fn findings(lie: Lie) -> Findings {
                 seed: seed + number,
                 name: format!("worker{number}"),
                 actors: 24,
-                pace: Duration::from_millis(3),
+                pace: Duration::from_millis(2),
                 counters: counters.clone(),
             };
             let store = Recorded::new(Arc::new(store), Arc::clone(&journal));
             tokio::spawn(worker::run(store, load, Arc::clone(&stop)))
         })
         .collect();
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
     stop.store(true, Ordering::Relaxed);
     for worker in workers {
         worker.await.unwrap();
