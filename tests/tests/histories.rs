@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use session_conformance::history::{Amount, Counts, Subjects, sequential};
+use session_conformance::history::{Amount, Counts, UnderTest, sequential};
 use session_conformance::reference::ReferenceStore;
 use session_core::{ManualClock, SessionId, SessionStore, Shard};
 use store_memory::MemoryStore;
@@ -32,27 +32,27 @@ fn fresh_seed() -> u64 {
     u64::from_be_bytes(id.as_bytes()[8..].try_into().expect("eight bytes"))
 }
 
-fn under(store: impl SessionStore + Clone, clock: ManualClock) -> Subjects {
-    Subjects {
+fn under(store: impl SessionStore + Clone, clock: ManualClock) -> UnderTest {
+    UnderTest {
         handles: vec![Arc::new(store.clone()), Arc::new(store)],
         clock: Some(clock),
         reads_copies: false,
     }
 }
 
-fn memory() -> Subjects {
+fn memory() -> UnderTest {
     let clock = ManualClock::default();
     let store = MemoryStore::builder().clock(clock.clone()).build();
     under(store, clock)
 }
 
-fn reference() -> Subjects {
+fn reference() -> UnderTest {
     let clock = ManualClock::default();
     under(ReferenceStore::new(clock.clone()), clock)
 }
 
 /// Checks so many histories, in shares that run at the same time, each on a store of its own.
-async fn check(open: fn() -> Subjects, histories: u64) {
+async fn check(open: fn() -> UnderTest, histories: u64) {
     let seed = given("SESSION_TEST_SEED");
     let histories = match seed {
         Some(_) => 1,

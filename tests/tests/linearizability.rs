@@ -15,7 +15,7 @@ mod unlocked;
 use std::sync::Arc;
 
 use session_conformance::history::concurrent::{self, Schedule};
-use session_conformance::history::{RACES, Subjects, dropped};
+use session_conformance::history::{RACES, UnderTest, dropped};
 use session_conformance::reference::ReferenceStore;
 use session_core::{ManualClock, SessionId, SessionStore, Shard, SystemClock};
 use store_memory::MemoryStore;
@@ -32,21 +32,21 @@ fn fresh_seed() -> u64 {
     u64::from_be_bytes(id.as_bytes()[8..].try_into().expect("eight bytes"))
 }
 
-fn under(store: impl SessionStore + Clone, clock: Option<ManualClock>) -> Subjects {
-    Subjects {
+fn under(store: impl SessionStore + Clone, clock: Option<ManualClock>) -> UnderTest {
+    UnderTest {
         handles: vec![Arc::new(store.clone()), Arc::new(store)],
         clock,
         reads_copies: false,
     }
 }
 
-fn memory() -> Subjects {
+fn memory() -> UnderTest {
     let clock = ManualClock::default();
     let store = MemoryStore::builder().clock(clock.clone()).build();
     under(store, Some(clock))
 }
 
-fn split(split: Split) -> Subjects {
+fn split(split: Split) -> UnderTest {
     let clock = ManualClock::default();
     let inner = ReferenceStore::new(clock.clone());
     under(Unlocked { inner, split }, Some(clock))

@@ -4,7 +4,7 @@ use crate::case::Case;
 use crate::context::Context;
 
 use super::concurrent::{self, Schedule};
-use super::sequential::{self, Amount, Subjects};
+use super::sequential::{self, Amount, UnderTest};
 use super::{Counts, RACES, dropped};
 
 /// Histories of each kind, unless `SESSION_CONFORMANCE_HISTORIES` says how many.
@@ -35,8 +35,8 @@ fn show(counts: &Counts) {
     }
 }
 
-fn under(given: &Context) -> Subjects {
-    Subjects {
+fn under(given: &Context) -> UnderTest {
+    UnderTest {
         handles: given.handles.clone(),
         clock: given.clock.clone(),
         reads_copies: true,

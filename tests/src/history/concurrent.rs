@@ -16,7 +16,7 @@ use super::races;
 use super::reading::Reading;
 use super::recorder::Recorder;
 use super::schedule::{Yielding, interleaved, yield_once};
-use super::sequential::Subjects;
+use super::sequential::UnderTest;
 use super::stage::{IDLE, Stage};
 use super::world::World;
 use crate::rng::Rng;
@@ -45,7 +45,7 @@ pub struct NotLinearizable {
 ///
 /// The first that is [`NotLinearizable`].
 pub async fn check(
-    under: &Subjects,
+    under: &UnderTest,
     histories: u64,
     schedule: Schedule,
     seed: u64,
@@ -80,7 +80,7 @@ pub(super) fn judge(
 }
 
 /// Lets one history happen.
-async fn history(under: &Subjects, schedule: Schedule, seed: u64) -> (Oracle, Vec<Event>) {
+async fn history(under: &UnderTest, schedule: Schedule, seed: u64) -> (Oracle, Vec<Event>) {
     let (clock, facts) = (under.clock.as_ref(), under.handles[0].facts());
     let oracle = Oracle::new(facts, now(clock).unwrap_or_default());
     let world = World::new(seed, 1, facts, None, false);

@@ -12,7 +12,7 @@ use super::concurrent::{NotLinearizable, judge};
 use super::oracle::Oracle;
 use super::recorder::Recorder;
 use super::schedule::{Yielding, dropped_after};
-use super::sequential::Subjects;
+use super::sequential::UnderTest;
 use super::stage::Stage;
 use super::world::World;
 
@@ -40,7 +40,7 @@ pub type Drops = BTreeMap<&'static str, [u64; 2]>;
 /// # Errors
 ///
 /// The first history that is [`NotLinearizable`] with the call and without it.
-pub async fn check(under: &Subjects, seed: u64) -> Result<Drops, Box<NotLinearizable>> {
+pub async fn check(under: &UnderTest, seed: u64) -> Result<Drops, Box<NotLinearizable>> {
     let mut drops = Drops::new();
     for name in DROPPED {
         for polls in 0..MOST_POLLS {
@@ -55,7 +55,7 @@ pub async fn check(under: &Subjects, seed: u64) -> Result<Drops, Box<NotLineariz
 
 /// Whether the call happened; nothing if it ended before it could be dropped.
 async fn drop_one(
-    under: &Subjects,
+    under: &UnderTest,
     name: &str,
     polls: usize,
     seed: u64,
@@ -91,7 +91,7 @@ async fn staged(
     name: &str,
     stage: &mut Stage,
     store: &dyn session_core::SessionStore,
-    under: &Subjects,
+    under: &UnderTest,
     recorder: &Recorder,
 ) -> Call {
     let (user, free, subject) = (stage.user, stage.free, stage.subject.clone());

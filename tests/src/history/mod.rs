@@ -32,4 +32,4 @@ mod world;
 pub use counts::Counts;
 pub use races::RACES;
 pub use schedule::{Yielding, yield_once};
-pub use sequential::{Amount, Subjects, Violation};
+pub use sequential::{Amount, UnderTest, Violation};

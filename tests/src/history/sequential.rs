@@ -17,7 +17,7 @@ use crate::rng::Rng;
 
 /// The store under test, as a history meets it.
 #[derive(Clone, Debug)]
-pub struct Subjects {
+pub struct UnderTest {
     /// Handles to the same sessions: calls are spread over them.
     pub handles: Vec<SharedStore>,
     /// The clock that the store goes by, if it stands still unless it is moved.
@@ -50,7 +50,7 @@ pub struct Violation {
 /// # Errors
 ///
 /// The first [`Violation`].
-pub async fn check(under: &Subjects, amount: Amount, seed: u64) -> Result<Counts, Box<Violation>> {
+pub async fn check(under: &UnderTest, amount: Amount, seed: u64) -> Result<Counts, Box<Violation>> {
     let mut counts = Counts::default();
     let mut seeds = Rng::new(seed);
     let mut seed = seed;
@@ -67,12 +67,12 @@ pub async fn check(under: &Subjects, amount: Amount, seed: u64) -> Result<Counts
 
 /// Whether a store's bounds are within what a run tries to go over.
 #[must_use]
-pub fn tries_bounds(under: &Subjects) -> bool {
+pub fn tries_bounds(under: &UnderTest) -> bool {
     Oversized::of(&under.handles[0].facts().bounds).is_some()
 }
 
 struct History<'a> {
-    under: &'a Subjects,
+    under: &'a UnderTest,
     seed: u64,
     generator: Generator,
     oracle: Oracle,
@@ -82,7 +82,7 @@ struct History<'a> {
 }
 
 impl<'a> History<'a> {
-    fn new(under: &'a Subjects, seed: u64, oversized: Option<Oversized>) -> Self {
+    fn new(under: &'a UnderTest, seed: u64, oversized: Option<Oversized>) -> Self {
         let facts = under.handles[0].facts();
         let clock = under.clock.as_ref();
         let start = now(clock).unwrap_or_default();
