@@ -54,6 +54,7 @@ mod feed;
 mod migrate;
 mod names;
 mod options;
+mod pooler;
 mod row;
 mod server;
 mod statements;

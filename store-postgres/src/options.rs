@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::feed::Telling;
 use crate::migrate;
 use crate::names::Names;
+use crate::pooler;
 use crate::server::PostgresServer;
 use crate::statements::Statements;
 use crate::store::{NAME, PostgresStore, Shared};
@@ -165,6 +166,8 @@ impl PostgresStoreBuilder {
     /// The store then sets nothing on its connections. Give its role `lock_timeout` and
     /// `statement_timeout` below the time limit instead, with `ALTER ROLE … SET`; and give
     /// [`listen_on`](Self::listen_on) a direct connection, or do [`without_feed`](Self::without_feed).
+    /// `PgBouncer` with `pool_mode = session` needs none of this. What does not work is refused with
+    /// `Config` when connecting.
     pub const fn through_transaction_pooler(mut self) -> Self {
         self.prepares_sessions = false;
         self
@@ -203,10 +206,16 @@ impl PostgresStoreBuilder {
     /// # Errors
     ///
     /// `Config` if a name is refused, the tables are missing, of another version or of another sharding,
-    /// or the database is not encoded as UTF-8; `Unavailable`.
+    /// or the database is not encoded as UTF-8; if a pooler takes connections apart and the store was not
+    /// told; `Unavailable`.
     pub async fn connect(self) -> Result<PostgresStore, StoreError> {
         let names = self.names()?;
+        if self.has_feed && self.listen_server.is_none() && !self.prepares_sessions {
+            return Err(StoreError::new(NAME, ErrorKind::Config)
+                .because("nothing is heard through a transaction pooler: say `listen_on`"));
+        }
         let check = async {
+            pooler::check(&options(&self.server)?, self.prepares_sessions).await?;
             let mut connection = self.direct().await?;
             migrate::check(&mut connection, &names, &self.facts.sharding).await
         };

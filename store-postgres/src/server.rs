@@ -33,7 +33,8 @@ impl PostgresServer {
     pub(crate) fn options(&self) -> Result<PgConnectOptions, sqlx::Error> {
         match &self.0 {
             Kind::Url(url) => PgConnectOptions::from_str(url)
-                .map(PgConnectOptions::disable_statement_logging)
+                // PgBouncer refuses a start-up parameter that it does not know.
+                .map(|options| options.disable_statement_logging().extra_float_digits(None))
                 // What is wrong with a URL is told without the password in it.
                 .map_err(|_| sqlx::Error::Configuration("the URL cannot be read".into())),
             Kind::Options(options) => Ok(PgConnectOptions::clone(options)),

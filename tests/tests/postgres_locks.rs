@@ -344,6 +344,7 @@ async fn the_limit_holds_whatever_isolation_level_the_role_has() {
     // A store that may not set its connections up refuses rather than miscounts.
     let pooled = builder
         .through_transaction_pooler()
+        .without_feed()
         .connect()
         .await
         .unwrap();

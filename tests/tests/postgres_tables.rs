@@ -154,6 +154,11 @@ async fn a_set_up_that_cannot_work_is_refused() {
     refused(schema.builder().schema("a\"; DROP TABLE x"), "a bad name").await;
     refused(schema.builder().table_prefix("Bad"), "a bad prefix").await;
     refused(PostgresStore::builder("no url"), "a bad URL").await;
+    refused(
+        schema.builder().through_transaction_pooler(),
+        "nowhere to listen",
+    )
+    .await;
     schema.run("UPDATE {}.session_meta SET version = 2").await;
     refused(schema.builder(), "tables of another version").await;
 }
