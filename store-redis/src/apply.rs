@@ -11,6 +11,9 @@ use crate::failure::{unavailable, unexpected};
 use crate::script::{APPLY, FETCH};
 use crate::store::{NAME, Shared};
 
+/// Where a record says when it was last seen.
+const LAST_SEEN: u8 = 24;
+
 /// A copy of the record to start from.
 struct Copy {
     record: Record,
@@ -101,19 +104,22 @@ async fn swap(
     let (from, until) = alike(before, change, assumed);
     let is_renewed = before.slots().ne(next.slots());
     let packed = Packed::of(&next, stamps);
+    // When it was last seen the step judges by itself.
+    let mut stamps = packed.stamps;
+    stamps.retain(|at| *at != LAST_SEEN);
     let command = store
         .session_script(&APPLY, id)
         .arg(assumed.as_millis())
         .arg(&before.revision().to_u64().to_be_bytes()[..])
         .arg(from.as_millis())
         .arg(until.as_millis())
-        .arg(packed.header)
+        .arg(packed.header.len())
         .arg(if change.has_edits() {
-            packed.entries
+            next.as_bytes()
         } else {
-            b"="
+            packed.header
         })
-        .arg(packed.stamps)
+        .arg(stamps)
         .arg(if change.touches() { "touch" } else { "" })
         .arg(if is_renewed { "renewed" } else { "" });
     let mut answer: Answer = store.ask(&command, by).await?;

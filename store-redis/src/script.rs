@@ -3,25 +3,24 @@
 use std::sync::LazyLock;
 
 macro_rules! script {
-    ($(#[$doc:meta])* $name:ident, $file:literal) => {
-        $(#[$doc])*
+    ($name:ident, $($file:literal),*) => {
         pub(crate) static $name: Script = Script(LazyLock::new(|| {
             Source::new(concat!(
                 include_str!("scripts/common.lua"),
-                include_str!(concat!("scripts/", $file, ".lua")),
+                $(include_str!(concat!("scripts/", $file, ".lua"))),*
             ))
         }));
     };
 }
 
-script!(AGREE, "agree");
+script!(AGREE, "subject", "agree");
 script!(APPLY, "apply");
 script!(CREATE, "create");
-script!(DELETE, "delete");
+script!(DELETE, "subject", "delete");
 script!(FETCH, "fetch");
-script!(REVOKE, "revoke");
-script!(SESSIONS_OF, "sessions_of");
-script!(SIGN_IN, "sign_in");
+script!(REVOKE, "subject", "revoke");
+script!(SESSIONS_OF, "subject", "sessions_of");
+script!(SIGN_IN, "subject", "sign_in");
 script!(TICKET, "ticket");
 
 /// One atomic step, as a Lua script.
