@@ -164,6 +164,28 @@ async fn a_set_up_that_cannot_work_is_refused() {
 }
 
 #[tokio::test]
+async fn only_the_sessions_are_unlogged_and_only_if_asked_for() {
+    for (is_unlogged, expected) in [(false, "p"), (true, "u")] {
+        let schema = Schema::new();
+        let builder = schema.builder();
+        let builder = if is_unlogged {
+            builder.unlogged()
+        } else {
+            builder
+        };
+        builder.migrate().await.unwrap();
+        for (table, expected) in [("records", expected), ("fences", "p"), ("tries", "p")] {
+            let kind = format!(
+                "SELECT relpersistence::text FROM pg_class
+                WHERE oid = '{{}}.session_{table}'::regclass"
+            );
+            assert_eq!(schema.value::<String>(&kind).await, expected, "{table}");
+        }
+        exercise(&builder.connect().await.unwrap()).await;
+    }
+}
+
+#[tokio::test]
 async fn no_password_is_shown() {
     let url = "postgres://alice:hunter2@127.0.0.1:1/none";
     let builder = PostgresStore::builder(url).time_limit(Duration::from_secs(1));
