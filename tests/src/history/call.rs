@@ -9,7 +9,7 @@ use session_core::{
 };
 
 use super::answer::Answer;
-use super::plain::{short_hash, short_id};
+use super::plain::{short_hash, short_id, short_text};
 
 /// One call, or a step of the clock.
 #[derive(Clone)]
@@ -285,7 +285,7 @@ impl fmt::Debug for Plan {
         for edit in &self.edits {
             match edit {
                 Edit::Set(name, value) => write!(f, " set {}", shown(&(name, value)))?,
-                Edit::Remove(name) => write!(f, " remove {name:.12}")?,
+                Edit::Remove(name) => write!(f, " remove {}", short_text(name.as_str()))?,
                 Edit::Clear => f.write_str(" clear")?,
             }
         }
@@ -315,12 +315,11 @@ impl fmt::Debug for Plan {
 }
 
 fn shown<N: AsRef<str>, V: AsJson>((name, value): &(N, V)) -> String {
-    let value = value.text();
-    if value.len() > 40 {
-        format!("{:.12} = {} bytes", name.as_ref(), value.len())
-    } else {
-        format!("{:.12} = {value}", name.as_ref())
-    }
+    format!(
+        "{} = {}",
+        short_text(name.as_ref()),
+        short_text(value.text())
+    )
 }
 
 trait AsJson {

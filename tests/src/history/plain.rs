@@ -127,6 +127,16 @@ pub(super) fn short_hash(hash: &SecretHash) -> String {
     short(hash.as_bytes())
 }
 
+/// The beginning of a long text, in one line.
+pub(super) fn short_text(text: &str) -> String {
+    let head: String = text.chars().take(20).collect();
+    if head.len() < text.len() {
+        format!("{}.. of {} bytes", head.escape_debug(), text.len())
+    } else {
+        head.escape_debug().to_string()
+    }
+}
+
 /// Enough of a made-up id to tell it from the others of a history.
 pub(super) fn short_id(id: &[u8; 16]) -> String {
     let tail: String = id[4..6].iter().map(|byte| format!("{byte:02x}")).collect();
@@ -145,7 +155,11 @@ impl fmt::Debug for Session {
         if let Some(id) = &self.predecessor {
             write!(f, " after {}", short_id(id))?;
         }
-        write!(f, " {:?} {:?}}}", self.secrets, self.entries)
+        write!(f, " {:?}", self.secrets)?;
+        for (name, value) in &self.entries {
+            write!(f, " {} = {}", short_text(name), short_text(value))?;
+        }
+        f.write_str("}")
     }
 }
 
