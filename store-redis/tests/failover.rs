@@ -1,5 +1,13 @@
 //! Servers that take each other's place: sentinels, clusters, slots on their way.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 mod support;
 
 use std::time::Duration;
@@ -245,6 +253,36 @@ async fn a_slot_that_has_moved_is_followed() {
     assert!(write(&store, id, "a", "1").await.unwrap());
     assert_eq!(live(&store, id).await.unwrap().get("a"), Some("1"));
     assert_eq!(store.sessions_of(&subject).await.unwrap()[0].0, id);
+}
+
+#[tokio::test]
+async fn the_documented_rights_are_enough_on_a_cluster() {
+    const RIGHTS: &str = "on >secret resetkeys ~session:* resetchannels &session:feed -@all \
+        +eval +evalsha +time +get +set +getrange +setrange +del +pttl +pexpireat +wait \
+        +zadd +zrange +zrandmember +zrem +zscore +publish +subscribe +ping +info +scan +select \
+        +cluster|slots +cluster|nodes +cluster|keyslot +asking";
+    let mut cluster = RedisCluster::start(true);
+    let mut words = vec!["ACL", "SETUSER", "app"];
+    words.extend(RIGHTS.split_whitespace());
+    for master in cluster.masters() {
+        assert_eq!(master.ask(&words), "OK");
+    }
+    // The replicas are asked where the masters are, too.
+    for replica in cluster.replicas() {
+        assert_eq!(replica.ask(&words), "OK");
+    }
+    let builder = RedisStore::builder(&cluster.url());
+    let login = builder.username("app").password("secret").replicas_ack(1);
+    let store = login.connect().await.unwrap();
+    for _ in 0..10 {
+        let subject = fresh_subject();
+        let id = user(&store, &subject).await;
+        assert!(write(&store, id, "a", "1").await.unwrap());
+        assert_eq!(store.revoke(&subject, None).await.unwrap(), [id]);
+        assert_eq!(store.sessions_of(&subject).await.unwrap(), []);
+    }
+    let scan = store.abilities().scan.unwrap();
+    assert_eq!(scan.scan(None, 1).await.unwrap(), []);
 }
 
 #[tokio::test]

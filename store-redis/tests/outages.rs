@@ -1,6 +1,14 @@
 //! The bad days of a single server: every call ends in time with the right answer or a typed error, and
 //! nothing that was acknowledged is missing afterwards.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 mod support;
 
 use std::time::Duration;

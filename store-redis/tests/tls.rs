@@ -1,5 +1,12 @@
 //! Connections over TLS.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 #![cfg(feature = "tls")]
 
 mod support;
