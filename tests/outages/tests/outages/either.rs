@@ -99,7 +99,7 @@ async fn a_server_that_is_out_of_reach(kind: Kind) {
 
 async fn a_request_that_is_cut_off_is_not_carried_out_by_half(kind: Kind) {
     let scene = Scene::on(kind).await;
-    for after in [0, 1, 20, 60, 150, 300] {
+    for after in [0, 1, 20, 150] {
         let mut users = scene.users().await;
         scene.proxy.set(Traffic::RequestCut(after));
         none_but_unavailable(&scene.every_verb(&mut users).await);
@@ -111,7 +111,7 @@ async fn a_request_that_is_cut_off_is_not_carried_out_by_half(kind: Kind) {
 
 async fn an_answer_that_is_cut_off_leaves_the_outcome_open(kind: Kind) {
     let scene = Scene::on(kind).await;
-    for after in [0, 1, 3, 10, 40] {
+    for after in [0, 3, 40] {
         let mut users = scene.users().await;
         scene.proxy.set(Traffic::AnswerCut(after));
         none_but_unavailable(&scene.every_verb(&mut users).await);
@@ -127,7 +127,7 @@ async fn answers_that_are_late_do_not_go_to_other_calls(kind: Kind) {
         Duration::from_millis(300),
     )
     .await;
-    for millis in [50, 290, 310, 600] {
+    for millis in [50, 300, 600] {
         let mut users = scene.users().await;
         scene
             .proxy

@@ -5,7 +5,7 @@ use session_outages::{Durability, Fault, Kind, Machine, prepare};
 use store_postgres::sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, raw_sql};
 use test_servers::PostgresServer;
 
-use crate::scene::{LIMIT, Scene, all_unavailable, refused};
+use crate::scene::{LIMIT, LONG_LIMIT, Scene, all_unavailable, refused};
 
 async fn admin(scene: &Scene) -> PgConnection {
     PgConnection::connect(&scene.machine.url()).await.unwrap()
@@ -21,7 +21,8 @@ const WRITES: [&str; 8] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_somebody_else_has_locked_is_waited_for_within_the_limit() {
-    let scene = Scene::on(Kind::Postgres).await;
+    let machine = Machine::start(Kind::Postgres, Durability::Lossless);
+    let scene = Scene::with(machine, LONG_LIMIT).await;
     let mut users = scene.users().await;
     let mut other = admin(&scene).await;
     let lock = format!(
@@ -38,7 +39,8 @@ async fn a_row_that_somebody_else_has_locked_is_waited_for_within_the_limit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_that_somebody_else_has_locked() {
-    let scene = Scene::on(Kind::Postgres).await;
+    let machine = Machine::start(Kind::Postgres, Durability::Lossless);
+    let scene = Scene::with(machine, LONG_LIMIT).await;
     let mut users = scene.users().await;
     let mut other = admin(&scene).await;
     let lock = "BEGIN; LOCK TABLE session_records IN ACCESS EXCLUSIVE MODE";
@@ -57,7 +59,8 @@ async fn tables_that_somebody_else_has_locked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_takes_too_long_is_given_up_and_undone() {
-    let scene = Scene::on(Kind::Postgres).await;
+    let machine = Machine::start(Kind::Postgres, Durability::Lossless);
+    let scene = Scene::with(machine, LONG_LIMIT).await;
     let mut users = scene.users().await;
     run(
         &scene,
