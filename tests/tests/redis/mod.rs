@@ -1,6 +1,10 @@
 //! A prefix of its own for each test program, on the Redis that tests share.
 
-#![allow(dead_code, reason = "each test program uses some of it")]
+#![allow(
+    clippy::expect_used,
+    dead_code,
+    reason = "a test fails by panicking; each test program uses some of it"
+)]
 
 use session_conformance::Opened;
 use session_core::{ManualClock, SessionId, Shard};
