@@ -6,14 +6,12 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use session_core::{
-    Freshness, LimitPolicy, Record, Renewal, Revision, SecretHash, SessionId, SignInLimit, Subject,
-    Ticket, Timeouts,
+    Freshness, LimitPolicy, Record, SessionId, SignInLimit, Subject, Ticket, Timeouts,
 };
 
 use super::answer::Answer;
-use super::call::{Call, Draft, Edit, Plan};
-use super::oracle::{GRACE, Oracle, REMEMBERED, after, expiry};
-use super::plain::{Session, Stands};
+use super::call::{Call, Draft, Edit};
+use super::oracle::Oracle;
 use super::world::{World, place};
 
 /// What a call is after. Which answer comes is for the oracle to say.
@@ -86,11 +84,11 @@ const LIVE: usize = 7;
 #[derive(Debug)]
 pub(super) struct Generator {
     pub(super) world: World,
-    moves_clock: bool,
+    pub(super) moves_clock: bool,
     last: Option<SessionId>,
     tickets: Vec<Ticket>,
     /// Records that the store gave, by which a change may start.
-    copies: BTreeMap<SessionId, Vec<Record>>,
+    pub(super) copies: BTreeMap<SessionId, Vec<Record>>,
 }
 
 impl Generator {
@@ -417,124 +415,6 @@ impl Generator {
         Some(Draft::new(secret, Timeouts::default(), entries, None))
     }
 
-    fn apply(&mut self, id: SessionId, plan: Plan) -> Call {
-        let seen = match self.world.rng.below(4) {
-            0 => None,
-            1 => self.copy(id, false),
-            _ => self.copy(id, true),
-        };
-        Call::Apply { id, plan, seen }
-    }
-
-    /// A copy of a record that the store gave: the latest; or any, or the first of the latest revision.
-    fn copy(&mut self, id: SessionId, latest: bool) -> Option<Record> {
-        let copies = self.copies.get(&id)?;
-        let (earlier, same) = (self.world.rng.below(copies.len()), self.world.rng.one_in(2));
-        let last = copies.last()?;
-        if latest {
-            Some(last.clone())
-        } else if same {
-            copies
-                .iter()
-                .find(|copy| copy.revision() == last.revision())
-                .cloned()
-        } else {
-            copies.get(earlier).cloned()
-        }
-    }
-
-    /// A change that is likely to be applied.
-    fn plan(&mut self, session: &Session, now: u64) -> Plan {
-        if self.world.rng.one_in(8) {
-            let touch = !self.world.rng.one_in(8);
-            return Plan {
-                touch,
-                ..Plan::new()
-            }
-            .built();
-        }
-        let mut plan = self.some_plan();
-        if self.world.rng.one_in(5) {
-            plan.guard = Some(Revision::from_u64(session.revision));
-        }
-        if self.world.rng.one_in(3) {
-            let waits = session.secrets.iter().filter(|secret| {
-                secret.standing == Stands::Unpresented && now < secret.accepted_until
-            });
-            let any = session.secrets.iter();
-            let chosen: Vec<_> = match self.world.rng.below(4) {
-                0 => any.collect(),
-                _ => waits.collect(),
-            };
-            plan.promote = self
-                .world
-                .any_of(&chosen)
-                .map(|secret| SecretHash::from_bytes(secret.hash));
-        }
-        if self.world.rng.one_in(3) {
-            let soft = self.world.rng.one_in(3);
-            let accepted = session.secrets.iter().filter(|secret| {
-                soft || secret.standing != Stands::Former && now < secret.accepted_until
-            });
-            let replaces = self.world.any_of(&accepted.collect::<Vec<_>>());
-            plan.renew = replaces.map(|secret| Renewal {
-                issue: self.world.secret(),
-                replaces: SecretHash::from_bytes(secret.hash),
-                soft,
-            });
-        }
-        plan.settle = self
-            .world
-            .rng
-            .one_in(if session.predecessor.is_some() { 4 } else { 20 });
-        plan.built()
-    }
-
-    /// A change without any part that may be refused.
-    fn some_plan(&mut self) -> Plan {
-        let mut plan = Plan::new();
-        if !self.world.rng.one_in(4) {
-            plan.edits = self.world.edits();
-        }
-        plan.touch = self.world.rng.one_in(2);
-        if self.world.rng.one_in(16) {
-            let lives = [3_600_000, 3_600_000, 43_200_000, u64::MAX];
-            let short = [0, 1, 20_000];
-            let life = match self.moves_clock && self.world.rng.one_in(4) {
-                true => self.world.one_of(&short),
-                false => self.world.one_of(&lives),
-            };
-            plan.shorten = Some(Duration::from_millis(life));
-        }
-        plan.built()
-    }
-
-    /// A change that is likely to be refused.
-    fn conflicting(&mut self, id: SessionId, session: &Session) -> Plan {
-        let mut plan = self.some_plan();
-        let old = self.copy(id, false).map(|copy| copy.revision());
-        let former = session
-            .secrets
-            .iter()
-            .find(|secret| secret.standing == Stands::Former);
-        match self.world.rng.below(3) {
-            0 => plan.guard = old,
-            1 => plan.guard = Some(Revision::random()),
-            _ => {
-                let replaces = former.map_or_else(
-                    || self.world.secret(),
-                    |former| SecretHash::from_bytes(former.hash),
-                );
-                plan.renew = Some(Renewal {
-                    issue: self.world.secret(),
-                    replaces,
-                    soft: false,
-                });
-            }
-        }
-        plan.built()
-    }
-
     /// Moves the clock: a little, or to just where something changes.
     fn advance(&mut self, oracle: &Oracle) -> Call {
         let now = oracle.state.now;
@@ -555,69 +435,5 @@ impl Generator {
         Call::Advance(Duration::from_millis(
             u64::try_from(millis).unwrap_or_default(),
         ))
-    }
-}
-
-/// What the generator asks of the oracle.
-impl Oracle {
-    pub(super) fn live_ids(&self) -> Vec<SessionId> {
-        let sessions = self.state.sessions.iter();
-        let live = sessions.filter(|(_, session)| self.state.lives(session));
-        live.map(|(id, _)| *id).collect()
-    }
-
-    fn live_ids_of(&self, subject: &Subject) -> Vec<SessionId> {
-        self.state.live_of(subject).map(|(id, _)| *id).collect()
-    }
-
-    /// The live sessions that have a subject.
-    fn owned_ids(&self) -> Vec<SessionId> {
-        let owned = |id: &SessionId| self.owner_of(*id).is_some();
-        self.live_ids().into_iter().filter(owned).collect()
-    }
-
-    fn owner_of(&self, id: SessionId) -> Option<Subject> {
-        Subject::new(self.state.live(id)?.subject()?).ok()
-    }
-
-    /// What was ended of late.
-    fn ended_ids(&self) -> Vec<SessionId> {
-        let graves = self.state.graves.keys();
-        graves
-            .filter(|id| self.state.grave(**id).is_some())
-            .copied()
-            .collect()
-    }
-
-    fn ended_ids_of(&self, subject: &Subject, world: &World) -> Vec<SessionId> {
-        let in_shard = |id: &SessionId| Some(id.shard()) == world.shard(subject);
-        self.ended_ids().into_iter().filter(in_shard).collect()
-    }
-
-    /// What expired, or was ended long ago.
-    fn gone_ids(&self) -> Vec<SessionId> {
-        let known = self.state.sessions.keys().chain(self.state.graves.keys());
-        known
-            .filter(|id| self.state.live(**id).is_none() && self.state.grave(**id).is_none())
-            .copied()
-            .collect()
-    }
-
-    /// The instants at which something changes by itself.
-    fn turns(&self) -> Vec<u64> {
-        let mut turns = self.state.ticket_ends(self.rules.ticket_life);
-        turns.extend(
-            self.state
-                .graves
-                .values()
-                .map(|grave| after(grave.at, REMEMBERED)),
-        );
-        for session in self.state.sessions.values() {
-            turns.extend([expiry(session), after(session.created, GRACE)]);
-            for secret in &session.secrets {
-                turns.extend([secret.accepted_until, after(secret.issued, GRACE)]);
-            }
-        }
-        turns
     }
 }

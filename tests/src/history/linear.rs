@@ -12,9 +12,10 @@ use session_core::Record;
 
 use super::answer::Answer;
 use super::call::Call;
-use super::oracle::{Oracle, State};
+use super::oracle::Oracle;
 use super::plain::Session;
 use super::reading::{Reading, told};
+use super::state::State;
 
 /// One call of a concurrent history.
 #[derive(Clone)]

@@ -13,11 +13,13 @@
 mod answer;
 mod call;
 pub(crate) mod cases;
+mod changes;
 pub mod concurrent;
 mod counts;
 pub mod dropped;
 mod functions;
 mod generate;
+mod known;
 mod linear;
 mod oracle;
 mod plain;
@@ -25,8 +27,10 @@ mod races;
 mod reading;
 mod recorder;
 mod schedule;
+mod secrets;
 pub mod sequential;
 mod stage;
+mod state;
 mod world;
 
 pub use counts::Counts;

@@ -172,7 +172,7 @@ impl fmt::Debug for Secret {
             self.standing,
             self.issued
         )?;
-        if self.accepted_until < super::oracle::FOREVER {
+        if self.accepted_until < super::state::FOREVER {
             write!(f, "..{}", self.accepted_until)?;
         }
         Ok(())

@@ -5,8 +5,9 @@ use session_core::{ManualClock, Record, Timestamp};
 use super::answer::Answer;
 use super::call::{Call, now};
 use super::functions::Functions;
-use super::oracle::{FOREVER, OVERLAP, Oracle};
+use super::oracle::Oracle;
 use super::plain::{Session, millis};
+use super::state::{FOREVER, OVERLAP};
 
 /// How far the next instant of a running clock may lie from the last that was seen.
 const PLAUSIBLE: u64 = 60_000;
