@@ -158,7 +158,13 @@ impl Client {
     /// A connection to the server of a slot.
     pub(crate) async fn connection_for(&self, slot: u16) -> Result<Arc<Connection>, StoreError> {
         let node = self.node_for(slot).await?;
-        node.connection(&self.connector).await
+        match node.connection(&self.connector).await {
+            Ok(connection) => Ok(connection),
+            Err(error) => {
+                let node = self.instead_of(&node, slot).await.ok_or(error)?;
+                node.connection(&self.connector).await
+            }
+        }
     }
 
     /// All servers that have sessions.

@@ -12,6 +12,7 @@
 
 mod disk;
 mod either;
+mod failover;
 mod postgres;
 mod redis;
 mod scene;
