@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use session_core::Applied;
+use session_core::{Applied, Presented, SignIn, Subject};
 use session_outages::{Durability, Fault, Kind, Machine, Proxy, Rng, Traffic};
 use tokio::time::sleep;
 
@@ -39,6 +39,7 @@ on_either! {
     an_answer_that_is_cut_off_leaves_the_outcome_open,
     answers_that_are_late_do_not_go_to_other_calls,
     no_increment_is_done_twice_when_answers_are_lost,
+    a_sign_in_whose_answer_is_lost_is_tried_again_and_leaves_one_session,
 }
 
 async fn a_server_that_stands_still(kind: Kind) {
@@ -186,5 +187,25 @@ async fn no_increment_is_done_twice_when_answers_are_lost(kind: Kind) {
         "no answer was lost"
     );
     scene.recovers().await;
+    scene.holds().await;
+}
+
+async fn a_sign_in_whose_answer_is_lost_is_tried_again_and_leaves_one_session(kind: Kind) {
+    let scene = Scene::on(kind).await;
+    let sessions = scene.store.sessions();
+    let subject = Subject::new("alice").unwrap();
+    for round in 1..=5 {
+        let ticket = sessions.begin_sign_in(&subject).await.unwrap();
+        let session = sessions.open(Presented::nothing());
+        scene.proxy.set(Traffic::AnswerCut(0));
+        session.sign_in(SignIn::new(ticket)).await.unwrap();
+        let listed = sessions.store().sessions_of(&subject).await.unwrap();
+        assert_eq!(listed.len(), round);
+        let id = session.id().await.unwrap().unwrap();
+        assert!(listed.iter().any(|(listed, _)| *listed == id));
+        scene.recovers().await;
+    }
+    // The answer that was cut off may have been the feed's, once.
+    assert!(scene.in_doubt.load(Ordering::Relaxed) >= 4);
     scene.holds().await;
 }
