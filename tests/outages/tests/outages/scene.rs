@@ -39,6 +39,7 @@ pub(crate) struct Users {
     pub(crate) idler: Own,
     pub(crate) reader: Own,
     pub(crate) leaver: Own,
+    saver: Own,
     pub(crate) counter: SessionToken,
     pub(crate) ticket: (Ticket, Timestamp),
     pub(crate) revoked: Subject,
@@ -150,6 +151,8 @@ pub(crate) async fn users(store: &Recorded) -> Users {
         idler: written(4).await,
         reader: written(5).await,
         leaver: written(6).await,
+        // No other call is made on this one meanwhile: the ledger takes what is seen in the order of answers.
+        saver: written(7).await,
         counter,
         ticket: store.ticket(&signed_in).await.unwrap(),
         revoked,
@@ -183,7 +186,7 @@ pub(crate) async fn every_verb(store: &Recorded, users: &mut Users) -> Answers {
     let max = NonZeroUsize::new(3).unwrap();
     let policy = LimitPolicy::EndOldest;
     let limit = Some(SignInLimit { max, policy });
-    let save = users.reader.clone();
+    let save = users.saver.clone();
     let entries = [("a", Some(100)), ("b", None)];
     let (create, write, touch, load, delete, ticket, sign_in, list, revoke, save, count) = tokio::join!(
         store.create(None),
