@@ -21,8 +21,7 @@ use session_outages::{Finding, Findings, Journal, Ledger, Recorded, Timed};
 use store_memory::MemoryStore;
 
 /// Two servers of mixed load on a store that tells this lie now and then.
-async fn findings(lie: Lie) -> Findings {
-    let seed = 7;
+async fn findings(lie: Lie, seed: u64) -> Findings {
     println!("seed {seed}");
     let honest: SharedStore = Arc::new(MemoryStore::new());
     let ledger = Arc::new(Mutex::new(Ledger::default()));
@@ -58,17 +57,24 @@ async fn findings(lie: Lie) -> Findings {
     ledger.lock().findings()
 }
 
-/// The lie is found, as what it is and as nothing else.
+/// The lie is found, as what it is and as nothing else. Some do harm only when calls happen to overlap, so
+/// not every round of load shows them.
 async fn finds(lie: Lie, finding: Finding) {
-    let findings = findings(lie).await;
-    let count = findings.count(finding);
-    assert!(count > 0, "{lie:?}: {findings}");
-    assert_eq!(count, findings.broken.len(), "{lie:?}: {findings}");
+    const ROUNDS: usize = 8;
+    for seed in (7..).step_by(10).take(ROUNDS) {
+        let findings = findings(lie, seed).await;
+        let count = findings.count(finding);
+        assert_eq!(count, findings.broken.len(), "{lie:?}: {findings}");
+        if count > 0 {
+            return;
+        }
+    }
+    panic!("{lie:?} was not found in {ROUNDS} rounds");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_found_where_nothing_is_wrong() {
-    let findings = findings(Lie::None).await;
+    let findings = findings(Lie::None, 7).await;
     assert!(findings.broken.is_empty(), "{findings}");
     assert!(findings.acknowledged > 500, "{findings}");
     assert!(findings.reads > 500, "{findings}");
@@ -76,7 +82,7 @@ async fn nothing_is_found_where_nothing_is_wrong() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_found_where_answers_are_lost_and_the_store_says_so() {
-    let findings = findings(Lie::LosesAnswers).await;
+    let findings = findings(Lie::LosesAnswers, 7).await;
     assert!(findings.broken.is_empty(), "{findings}");
     assert!(findings.unknown > 20, "{findings}");
 }
