@@ -1,0 +1,17 @@
+//! A session store without a server: every node holds every session, and what is made, changed or ended
+//! on one is propagated to the others.
+//!
+//! It is available under partitions and eventually consistent ([`Eventual`]): calls through one node
+//! are one after the other, and reach other nodes once they have been propagated. After the network
+//! heals, all nodes hold equal sessions, and every destroy and every revoke has won.
+//!
+//! [`Eventual`]: session_core::Consistency::Eventual
+
+#[cfg_attr(
+    not(test),
+    allow(
+        dead_code,
+        reason = "the replica is complete before the store that drives it"
+    )
+)]
+mod core;
