@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::limits::TooLarge;
 use crate::record::Corrupt;
@@ -9,12 +10,12 @@ use crate::record::Corrupt;
 /// A failure of a store: what kind, whether the change may have happened, and why.
 ///
 /// `Absent`, `Exists`, `Conflict`, `Revoked` and `LimitReached` are answers, not failures.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct StoreError {
     kind: ErrorKind,
     applied: Applied,
     store: &'static str,
-    source: Option<Box<dyn Error + Send + Sync>>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 /// What went wrong.
@@ -67,7 +68,7 @@ impl StoreError {
     #[must_use]
     pub fn because(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {
-            source: Some(source.into()),
+            source: Some(Arc::from(source.into())),
             ..self
         }
     }

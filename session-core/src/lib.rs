@@ -51,6 +51,8 @@
 
 mod admit;
 mod change;
+mod coalesce;
+mod deadline;
 mod error;
 mod feed;
 mod id;
@@ -67,6 +69,8 @@ mod value;
 
 pub use admit::admit;
 pub use change::{Change, Renewal, Revision};
+pub use coalesce::{BatchFailure, Coalescer, Coalescing, Transport};
+pub use deadline::Deadline;
 pub use error::{Applied, ErrorKind, StoreError};
 pub use feed::{Feed, FeedItem, FeedSource};
 pub use id::{InvalidSessionId, SessionId, Shard, Sharding};
