@@ -13,6 +13,10 @@ use std::time::Duration;
 /// Runs the program and obeys orders, one a line. When there are no more to come, because the pipe was
 /// closed or whoever held it is gone, it ends the program and removes the directory.
 ///
+/// What is killed has closed its sockets when the order is done: a stopped program makes no children that
+/// nobody knows of, and they are waited for, too. What still runs is not started a second time, however
+/// long it takes to be ready.
+///
 /// Everything that would end this shell with a terminal's whole process group does not reach it: it has
 /// a group of its own.
 const SUPERVISOR: &str = r#"
@@ -26,14 +30,22 @@ start() {
 all() {
     echo $pid $(cat /proc/$pid/task/$pid/children)
 }
+runs() {
+    grep -qs '^State:[[:space:]]*[^ZX]' /proc/$1/status
+}
+gone() {
+    for each in "$@"; do
+        while runs $each; do sleep 0.02; done
+    done
+}
 start "$@"
 echo done
 while read -r order; do
     case $order in
         pause) kill -STOP $(all) ;;
         resume) kill -CONT $(all) ;;
-        kill) kill -KILL $(all); wait $pid ;;
-        start) start "$@" ;;
+        kill) kill -STOP $pid; pids=$(all); kill -KILL $pids; wait $pid; gone $pids ;;
+        start) runs $pid || start "$@" ;;
     esac 2>>log
     echo done
 done
