@@ -3,12 +3,10 @@
 mod redis;
 
 use std::process::ExitCode;
-use std::sync::LazyLock;
 
 use session_conformance::Suite;
 use session_core::ManualClock;
 use store_redis::{RedisStore, RedisStoreBuilder};
-use test_servers::RedisCluster;
 
 fn main() -> ExitCode {
     let clock = ManualClock::default();
@@ -20,6 +18,5 @@ fn main() -> ExitCode {
 }
 
 fn servers() -> RedisStoreBuilder {
-    static CLUSTER: LazyLock<RedisCluster> = LazyLock::new(|| RedisCluster::start(false));
-    RedisStore::builder(&CLUSTER.url())
+    RedisStore::builder(test_servers::redis_cluster().url())
 }

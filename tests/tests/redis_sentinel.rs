@@ -3,12 +3,10 @@
 mod redis;
 
 use std::process::ExitCode;
-use std::sync::LazyLock;
 
 use session_conformance::Suite;
 use session_core::ManualClock;
 use store_redis::{RedisStore, RedisStoreBuilder};
-use test_servers::RedisSentinel;
 
 fn main() -> ExitCode {
     let clock = ManualClock::default();
@@ -21,6 +19,5 @@ fn main() -> ExitCode {
 
 /// A change is acknowledged when a replica has it.
 fn servers() -> RedisStoreBuilder {
-    static SENTINEL: LazyLock<RedisSentinel> = LazyLock::new(RedisSentinel::start);
-    RedisStore::builder(&SENTINEL.url()).replicas_ack(1)
+    RedisStore::builder(test_servers::redis_sentinel().url()).replicas_ack(1)
 }

@@ -23,12 +23,19 @@ const BROWSER: (&str, &str) = ("demo", "browser");
 const SERVERS_VARIABLE: &str = "SESSION_TEST_SERVERS";
 
 /// Take precedence over it.
-const URL_VARIABLES: [&str; 2] = ["SESSION_TEST_REDIS_URL", "SESSION_TEST_POSTGRES_URL"];
+const URL_VARIABLES: [&str; 4] = [
+    "SESSION_TEST_REDIS_URL",
+    "SESSION_TEST_REDIS_CLUSTER_URL",
+    "SESSION_TEST_REDIS_SENTINEL_URL",
+    "SESSION_TEST_POSTGRES_URL",
+];
 
 /// The suite on the stores whose servers run in containers, too.
-const CONTAINED: [&str; 4] = [
+const CONTAINED: [&str; 6] = [
     "redis_test_clock",
     "redis_server_clock",
+    "redis_cluster",
+    "redis_sentinel",
     "postgres_test_clock",
     "postgres_server_clock",
 ];

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
@@ -22,6 +23,8 @@ pub(crate) struct Image {
     /// What it prints once it is ready, in this order.
     pub(crate) ready: &'static [Ready],
     pub(crate) environment: &'static [(&'static str, &'static str)],
+    /// Instead of the image's own.
+    pub(crate) entry_point: Option<&'static str>,
     pub(crate) command: &'static [&'static str],
 }
 
@@ -39,6 +42,7 @@ pub(crate) enum Ready {
 pub(crate) struct Container {
     image: String,
     authority: String,
+    address: SocketAddr,
     _watchdog: Watchdog,
 }
 
@@ -56,7 +60,12 @@ impl Container {
         &self.image
     }
 
-    /// Its host and port.
+    /// Where the other containers of its network reach it; on Linux this machine does, too.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The host and port at which every engine makes it reachable.
     pub(crate) fn authority(&self) -> &str {
         &self.authority
     }
@@ -106,11 +115,13 @@ impl Image {
             &host
         };
         let authority = format!("{host}:{port}");
+        let address = address_of(&name)?;
         // Its own drop needs the runtime, which is gone by then.
         std::mem::forget(container);
         Ok(Container {
             image: image.to_owned(),
             authority,
+            address: (address, self.port).into(),
             _watchdog: watchdog,
         })
     }
@@ -122,6 +133,9 @@ impl Image {
             .filter(|(_, tag)| !tag.contains('/'))
             .unwrap_or((image, "latest"));
         let mut generic = GenericImage::new(repository, tag).with_exposed_port(self.port.tcp());
+        if let Some(program) = self.entry_point {
+            generic = generic.with_entrypoint(program);
+        }
         for ready in self.ready {
             generic = generic.with_wait_for(match ready {
                 Ready::Output(line) => WaitFor::message_on_stdout(*line),
@@ -141,6 +155,21 @@ impl Image {
         }
         request
     }
+}
+
+/// What a container's network calls it.
+fn address_of(name: &str) -> Result<IpAddr, String> {
+    const ADDRESS: &str = "{{range .NetworkSettings.Networks}}{{println .IPAddress}}{{end}}";
+    let asked = Command::new("docker")
+        .args(["container", "inspect", "--format", ADDRESS, name])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("docker: {error}"))?;
+    let addresses = String::from_utf8_lossy(&asked.stdout);
+    let mut addresses = addresses.lines().flat_map(str::parse);
+    addresses
+        .next()
+        .ok_or_else(|| format!("{name} has no address"))
 }
 
 /// When a container that is made now is overdue, in seconds since 1970.

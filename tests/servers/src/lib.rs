@@ -1,6 +1,7 @@
 //! Real servers for tests, found in this order:
 //!
-//! 1. the one that a variable names: `SESSION_TEST_REDIS_URL`, `SESSION_TEST_POSTGRES_URL`;
+//! 1. the one that a variable names: `SESSION_TEST_REDIS_URL`, `SESSION_TEST_REDIS_CLUSTER_URL`,
+//!    `SESSION_TEST_REDIS_SENTINEL_URL`, `SESSION_TEST_POSTGRES_URL`;
 //! 2. a container, where a Docker engine runs and has an image: the one that `SESSION_TEST_REDIS_IMAGE` or
 //!    `SESSION_TEST_POSTGRES_IMAGE` names, which is fetched if need be, one that `cargo xtask images` made of
 //!    this machine's own programs, or one of the official names;
@@ -10,7 +11,7 @@
 //! Where there is none of them the test fails, and says in one line what would help.
 //! `SESSION_TEST_SERVERS=docker` and `SESSION_TEST_SERVERS=local` leave only the second, or the last two.
 //!
-//! [`redis`] and [`postgres`] are one server each for all tests of a process, which keep apart by prefix
+//! [`redis`], [`redis_cluster`], [`redis_sentinel`] and [`postgres`] are one each for all tests of a process, which keep apart by prefix
 //! or schema. Whatever was started here ends with the process, also when that is killed.
 //!
 //! ```no_run
@@ -38,8 +39,8 @@ mod watchdog;
 
 pub use postgres::{PostgresServer, postgres};
 pub use redis::{RedisServer, redis};
-pub use redis_cluster::RedisCluster;
-pub use redis_sentinel::RedisSentinel;
+pub use redis_cluster::{RedisCluster, redis_cluster};
+pub use redis_sentinel::{RedisSentinel, redis_sentinel};
 pub use server::{Origin, Server};
 
 /// A port that nobody listens on. The next one to bind it may be another process all the same.

@@ -7,9 +7,11 @@ fn main() -> ExitCode {
     for kind in std::env::args().skip(1) {
         let server = match kind.as_str() {
             "redis" => test_servers::redis(),
+            "redis-cluster" => test_servers::redis_cluster(),
+            "redis-sentinel" => test_servers::redis_sentinel(),
             "postgres" => test_servers::postgres(),
             _ => {
-                eprintln!("test-servers [redis] [postgres]");
+                eprintln!("test-servers [redis] [redis-cluster] [redis-sentinel] [postgres]");
                 return ExitCode::FAILURE;
             }
         };

@@ -4,35 +4,44 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use crate::container::{Image, Ready};
+use crate::container::{Container, Image, Ready};
 use crate::debian;
 use crate::process::{Directory, Process, free_port, until};
-use crate::server::{Guard, Kind, Server};
+use crate::server::{Contained, Guard, Kind, Server};
 
 const KIND: Kind = Kind {
     name: "Postgres",
     variable: "SESSION_TEST_POSTGRES_URL",
-    image: Image {
-        variable: "SESSION_TEST_POSTGRES_IMAGE",
-        names: &[
-            "session-test/postgres:latest",
-            "postgres:18",
-            "postgres:17",
-            "postgres:16",
-            "postgres:15",
-            "postgres:latest",
-        ],
-        port: 5432,
-        // It sets itself up first, which prints on its output, and then starts for real.
-        ready: &[Ready::Output(READY), Ready::Errors(READY)],
-        environment: &[("POSTGRES_PASSWORD", "session")],
-        command: &["postgres", "-c", "fsync=off", "-c", "max_connections=200"],
+    contained: || {
+        let one = |container: Container| {
+            let authority = container.authority();
+            let url = format!("postgres://postgres:session@{authority}/postgres");
+            Contained::new(url, vec![container])
+        };
+        Ok(IMAGE.start()?.map(one))
     },
-    url: |authority| format!("postgres://postgres:session@{authority}/postgres"),
     local: || {
         let server = PostgresServer::try_start(&["fsync=off"])?;
         Ok((server.url(), Guard::Process(Box::new(server))))
     },
+};
+
+const IMAGE: Image = Image {
+    variable: "SESSION_TEST_POSTGRES_IMAGE",
+    names: &[
+        "session-test/postgres:latest",
+        "postgres:18",
+        "postgres:17",
+        "postgres:16",
+        "postgres:15",
+        "postgres:latest",
+    ],
+    port: 5432,
+    // It sets itself up first, which prints on its output, and then starts for real.
+    ready: &[Ready::Output(READY), Ready::Errors(READY)],
+    environment: &[("POSTGRES_PASSWORD", "session")],
+    entry_point: None,
+    command: &["postgres", "-c", "fsync=off", "-c", "max_connections=200"],
 };
 
 const READY: &str = "database system is ready to accept connections";

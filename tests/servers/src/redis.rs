@@ -1,37 +1,47 @@
 //! Redis.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use crate::container::{Image, Ready};
+use crate::container::{Container, Image, Ready};
 use crate::debian;
 use crate::process::{Directory, Process, free_port, until};
-use crate::resp::ask;
-use crate::server::{Guard, Kind, Server};
+use crate::resp::{ask, asked};
+use crate::server::{Contained, Guard, Kind, Server};
 
 const KIND: Kind = Kind {
     name: "Redis",
     variable: "SESSION_TEST_REDIS_URL",
-    image: Image {
-        variable: "SESSION_TEST_REDIS_IMAGE",
-        names: &[
-            "session-test/redis:latest",
-            "redis:8",
-            "redis:7",
-            "redis:6",
-            "redis:latest",
-            "valkey/valkey:latest",
-        ],
-        port: 6379,
-        ready: &[Ready::Output("Ready to accept connections")],
-        environment: &[],
-        command: &["redis-server", "--save", "", "--appendonly", "no"],
+    contained: || {
+        let one = |container: Container| {
+            let url = format!("redis://{}/", container.authority());
+            Contained::new(url, vec![container])
+        };
+        Ok(IMAGE.start()?.map(one))
     },
-    url: |authority| format!("redis://{authority}/"),
     local: || {
         let server = RedisServer::try_start(&[])?;
         Ok((server.url(), Guard::Process(Box::new(server))))
     },
+};
+
+/// Without persistence. What runs from it listens on [`IMAGE`]'s port.
+pub(crate) const IMAGE: Image = Image {
+    variable: "SESSION_TEST_REDIS_IMAGE",
+    names: &[
+        "session-test/redis:latest",
+        "redis:8",
+        "redis:7",
+        "redis:6",
+        "redis:latest",
+        "valkey/valkey:latest",
+    ],
+    port: 6379,
+    ready: &[Ready::Output("Ready to accept connections")],
+    environment: &[],
+    entry_point: None,
+    command: &["redis-server", "--save", "", "--appendonly", "no"],
 };
 
 /// The Redis that all tests of this process share. Found or started when it is first asked for, which
@@ -117,6 +127,10 @@ impl RedisServer {
         self.port
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
     /// Its answer to a command, as text: one line for each element, an error with its `-`.
     ///
     /// # Panics
@@ -124,12 +138,12 @@ impl RedisServer {
     /// If it cannot be reached.
     #[must_use]
     pub fn ask(&self, words: &[&str]) -> String {
-        ask(self.port, words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+        asked(self.address(), words)
     }
 
     /// Whether it answers at all, be it only that it wants a password first.
     pub(crate) fn is_ready(&self) -> bool {
-        let answer = ask(self.port, &["PING"]);
+        let answer = ask(self.address(), &["PING"]);
         answer.is_ok_and(|answer| answer == "PONG" || answer.starts_with("-NOAUTH"))
     }
 

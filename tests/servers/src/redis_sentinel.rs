@@ -1,7 +1,34 @@
 //! Redis with sentinels that watch over it.
 
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+
+use crate::container::{Container, Image, Ready};
 use crate::process::{free_port, until};
-use crate::redis::RedisServer;
+use crate::redis::{IMAGE, RedisServer};
+use crate::resp::asked;
+use crate::server::{Contained, Guard, Kind, Server};
+
+const KIND: Kind = Kind {
+    name: "Redis with sentinels",
+    variable: "SESSION_TEST_REDIS_SENTINEL_URL",
+    contained,
+    local: || {
+        let servers = RedisSentinel::start();
+        Ok((servers.url(), Guard::Process(Box::new(servers))))
+    },
+};
+
+/// The master with two replicas and three sentinels that all tests of this process share. Found or started
+/// when it is first asked for, which may take seconds and keeps the caller's thread.
+///
+/// # Panics
+///
+/// If there is none and none can be started.
+pub fn redis_sentinel() -> &'static Server {
+    static SHARED: OnceLock<Server> = OnceLock::new();
+    SHARED.get_or_init(|| Server::find(&KIND))
+}
 
 /// A master, two replicas and three sentinels of one's own on this machine. Dropped, they end.
 ///
@@ -31,26 +58,14 @@ impl RedisSentinel {
         };
         let servers = vec![replica(), replica(), master];
         let sentinels: Vec<_> = (0..3).map(|_| sentinel(&port)).collect();
-        let is_watched = |sentinel: &RedisServer| {
-            let known = sentinel.ask(&["SENTINEL", "MASTER", NAME]);
-            known.contains("num-slaves\n2") && known.contains("num-other-sentinels\n2")
-        };
-        assert!(
-            until(|| sentinels.iter().all(is_watched)),
-            "the sentinels do not come up"
-        );
+        wait_until_watched(&addresses(&sentinels));
         Self { servers, sentinels }
     }
 
     /// Where to connect to, with the scheme `redis-sentinel`.
     #[must_use]
     pub fn url(&self) -> String {
-        let sentinels: Vec<_> = self
-            .sentinels
-            .iter()
-            .map(|sentinel| format!("127.0.0.1:{}", sentinel.port()))
-            .collect();
-        format!("redis-sentinel://{}/{NAME}", sentinels.join(","))
+        url(&addresses(&self.sentinels))
     }
 
     /// The server that is the master now, as the first sentinel that can be asked says.
@@ -70,6 +85,57 @@ impl RedisSentinel {
     pub fn sentinels(&mut self) -> &mut [RedisServer] {
         &mut self.sentinels
     }
+}
+
+fn addresses(sentinels: &[RedisServer]) -> Vec<SocketAddr> {
+    sentinels.iter().map(RedisServer::address).collect()
+}
+
+fn url(sentinels: &[SocketAddr]) -> String {
+    let sentinels: Vec<_> = sentinels.iter().map(SocketAddr::to_string).collect();
+    format!("redis-sentinel://{}/{NAME}", sentinels.join(","))
+}
+
+fn wait_until_watched(sentinels: &[SocketAddr]) {
+    let is_watched = |sentinel: &SocketAddr| {
+        let known = asked(*sentinel, &["SENTINEL", "MASTER", NAME]);
+        known.contains("num-slaves\n2") && known.contains("num-other-sentinels\n2")
+    };
+    let are_up = until(|| sentinels.iter().all(is_watched));
+    assert!(are_up, "the sentinels do not come up");
+}
+
+/// A master, two replicas and three sentinels in containers, which reach each other at the addresses of
+/// their network.
+fn contained() -> Result<Option<Contained>, String> {
+    let sentinel = Image {
+        // It keeps what it learns in its configuration: that must be a file of its own.
+        entry_point: Some("/bin/sh"),
+        command: &[
+            "-c",
+            "echo port 6379 >/tmp/sentinel.conf; \
+             exec redis-server /tmp/sentinel.conf --sentinel --protected-mode no",
+        ],
+        ready: &[Ready::Output("Sentinel ID is")],
+        ..IMAGE
+    };
+    let images = [IMAGE, IMAGE, IMAGE, sentinel, sentinel, sentinel];
+    let started = images.iter().map(Image::start);
+    let Some(containers) = started.collect::<Result<Option<Vec<_>>, _>>()? else {
+        return Ok(None);
+    };
+    let nodes: Vec<_> = containers.iter().map(Container::address).collect();
+    let (servers, sentinels) = nodes.split_at(3);
+    let (master, replicas) = servers.split_first().ok_or("there is no master")?;
+    let (host, port) = (master.ip().to_string(), master.port().to_string());
+    for replica in replicas {
+        asked(*replica, &["REPLICAOF", &host, &port]);
+    }
+    for sentinel in sentinels {
+        asked(*sentinel, &["SENTINEL", "MONITOR", NAME, &host, &port, "2"]);
+    }
+    wait_until_watched(sentinels);
+    Ok(Some(Contained::new(url(sentinels), containers)))
 }
 
 fn sentinel(master: &str) -> RedisServer {

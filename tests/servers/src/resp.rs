@@ -1,15 +1,14 @@
 //! A question to a Redis server, without a client: one connection, one command, one answer.
 
 use std::io::{BufRead, BufReader, Error, Result, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Asks the server on this port. What is text is given as it is, one line for each element; an error
+/// Asks the server at this address. What is text is given as it is, one line for each element; an error
 /// begins with `-`, as on the wire.
-pub(crate) fn ask(port: u16, words: &[&str]) -> Result<String> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+pub(crate) fn ask(address: SocketAddr, words: &[&str]) -> Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;
     let mut command = format!("*{}\r\n", words.len());
@@ -20,6 +19,11 @@ pub(crate) fn ask(port: u16, words: &[&str]) -> Result<String> {
     let mut lines = Vec::new();
     read(&mut BufReader::new(stream), &mut lines)?;
     Ok(lines.join("\n"))
+}
+
+/// As [`ask`], of a server that is there.
+pub(crate) fn asked(address: SocketAddr, words: &[&str]) -> String {
+    ask(address, words).unwrap_or_else(|error| panic!("{address}: {words:?}: {error}"))
 }
 
 fn read(from: &mut impl BufRead, lines: &mut Vec<String>) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::env;
 use std::fmt;
 
-use crate::container::{Container, Image};
+use crate::container::Container;
 
 /// A server that all tests of this process share.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub enum Origin {
 #[derive(Debug)]
 #[expect(dead_code, reason = "held, never read")]
 pub(crate) enum Guard {
-    Container(Container),
+    Containers(Vec<Container>),
     Process(Box<dyn fmt::Debug + Send + Sync>),
 }
 
@@ -38,10 +38,22 @@ pub(crate) struct Kind {
     pub(crate) name: &'static str,
     /// The variable that names one.
     pub(crate) variable: &'static str,
-    pub(crate) image: Image,
-    pub(crate) url: fn(authority: &str) -> String,
+    /// Starts it in containers, if an engine has the image or one is named.
+    pub(crate) contained: fn() -> Result<Option<Contained>, String>,
     /// Starts the server's program, after installing it if need be.
     pub(crate) local: fn() -> Result<(String, Guard), String>,
+}
+
+/// A server in containers: one, or several that work together.
+pub(crate) struct Contained {
+    url: String,
+    containers: Vec<Container>,
+}
+
+impl Contained {
+    pub(crate) const fn new(url: String, containers: Vec<Container>) -> Self {
+        Self { url, containers }
+    }
 }
 
 impl Server {
@@ -86,12 +98,13 @@ impl Server {
             ));
         }
         if choice != "local" {
-            match kind.image.start() {
-                Ok(Some(container)) => {
+            match (kind.contained)() {
+                Ok(Some(Contained { url, containers })) => {
+                    let image = containers.first().map(Container::image);
                     return Ok(Self {
-                        url: (kind.url)(container.authority()),
-                        origin: Origin::Container(container.image().to_owned()),
-                        _guard: Some(Guard::Container(container)),
+                        url,
+                        origin: Origin::Container(image.unwrap_or_default().to_owned()),
+                        _guard: Some(Guard::Containers(containers)),
                     });
                 }
                 Ok(None) if choice == "docker" => {
