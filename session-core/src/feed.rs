@@ -19,6 +19,9 @@ pub enum FeedItem {
     Changed(SessionId),
     /// Items before this one may be missing: whoever keeps copies must drop them.
     Gap,
+    /// A nonce that was sent by [`Watch::echo`](crate::Watch::echo), of this server or of another: all
+    /// ends that were acknowledged before that call began have come out before it, or a gap has.
+    Echo(u64),
 }
 
 /// The sending side of a feed: what a store holds.

@@ -9,6 +9,8 @@ use async_trait::async_trait;
 use crate::change::Change;
 use crate::error::StoreError;
 use crate::feed::Feed;
+#[cfg(doc)]
+use crate::feed::FeedItem;
 use crate::id::{SessionId, Sharding};
 use crate::limits::{Bounds, SignInLimit};
 use crate::name::Subject;
@@ -111,6 +113,66 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
         subject: &Subject,
         except: Option<SessionId>,
     ) -> Result<Vec<SessionId>, StoreError>;
+}
+
+/// A shared store is a store, so that one store can stand in front of another whatever that is.
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: SessionStore + ?Sized> SessionStore for Arc<S> {
+    fn facts(&self) -> &StoreFacts {
+        (**self).facts()
+    }
+
+    fn abilities(&self) -> Abilities<'_> {
+        (**self).abilities()
+    }
+
+    async fn create(&self, id: SessionId, record: &NewRecord) -> Result<Creation, StoreError> {
+        (**self).create(id, record).await
+    }
+
+    async fn load(&self, id: SessionId, freshness: Freshness) -> Result<Loaded, StoreError> {
+        (**self).load(id, freshness).await
+    }
+
+    async fn apply(
+        &self,
+        id: SessionId,
+        change: &Change,
+        seen: Option<&Record>,
+    ) -> Result<Application, StoreError> {
+        (**self).apply(id, change, seen).await
+    }
+
+    async fn delete(&self, id: SessionId) -> Result<bool, StoreError> {
+        (**self).delete(id).await
+    }
+
+    async fn ticket(&self, subject: &Subject) -> Result<Ticket, StoreError> {
+        (**self).ticket(subject).await
+    }
+
+    async fn sign_in(
+        &self,
+        ticket: &Ticket,
+        id: SessionId,
+        record: &NewRecord,
+        limit: Option<SignInLimit>,
+    ) -> Result<Admission, StoreError> {
+        (**self).sign_in(ticket, id, record, limit).await
+    }
+
+    async fn sessions_of(&self, subject: &Subject) -> Result<Vec<(SessionId, Record)>, StoreError> {
+        (**self).sessions_of(subject).await
+    }
+
+    async fn revoke(
+        &self,
+        subject: &Subject,
+        except: Option<SessionId>,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        (**self).revoke(subject, except).await
+    }
 }
 
 /// A store as the lifecycle holds it.
@@ -277,10 +339,25 @@ pub trait PurgeExpired: fmt::Debug + Send + Sync {
 }
 
 /// Telling of sessions that ended or were renewed.
+#[async_trait]
 pub trait Watch: fmt::Debug + Send + Sync {
     /// A feed of what happens from now on, whichever clone or server did it. That a session expired is told
     /// once, when what is left of it is removed, by stores that remove it themselves.
     fn watch(&self) -> Feed;
+
+    /// Sends `nonce` the way of the ends, to come out of the feeds as [`FeedItem::Echo`]: whoever meets it
+    /// there has met every end that was acknowledged before this call began, or a
+    /// [`Gap`](FeedItem::Gap) since. So a feed that is cut, slow or stuck is known by what does not come
+    /// back.
+    ///
+    /// `Ok` says that it was sent. It comes back to the feeds of this store, may come back to those of
+    /// other servers, and may be lost.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if it cannot be sent the way of all ends; `Config` if the store was told to listen to
+    /// none.
+    async fn echo(&self, nonce: u64) -> Result<(), StoreError>;
 }
 
 /// Walking all sessions, for people and for moves between stores. Never on a request's way.

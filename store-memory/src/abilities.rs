@@ -20,9 +20,15 @@ impl PurgeExpired for MemoryStore {
 /// Besides what ended, expired or was renewed, the feed tells of changed entries, shortened deadlines and
 /// settled predecessors; not of touches, and not of sessions that begin. A reader that lags behind by
 /// more than 1,024 items is told of a gap. An expired session is told when it is removed.
+#[async_trait]
 impl Watch for MemoryStore {
     fn watch(&self) -> Feed {
         self.stripes().terms().feed.watch()
+    }
+
+    async fn echo(&self, nonce: u64) -> Result<(), StoreError> {
+        self.stripes().terms().feed.echo(nonce);
+        Ok(())
     }
 }
 

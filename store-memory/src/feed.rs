@@ -27,6 +27,10 @@ impl Telling {
         self.source.subscribe()
     }
 
+    pub(crate) fn echo(&self, nonce: u64) {
+        self.send(FeedItem::Echo(nonce));
+    }
+
     pub(crate) fn ended(&self, id: SessionId) {
         self.send(FeedItem::Ended(id));
     }

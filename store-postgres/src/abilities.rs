@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::{
-    Applied, Feed, FeedItem, PurgeExpired, Record, Scan, SessionId, StoreError, Watch,
+    Applied, ErrorKind, Feed, FeedItem, PurgeExpired, Record, Scan, SessionId, StoreError, Watch,
 };
 
+use crate::feed::nonce_payload;
 use crate::row::{self, State};
-use crate::store::PostgresStore;
+use crate::store::{NAME, PostgresStore};
 
 /// How many rows one statement of a purge looks at: few enough that it ends in time and holds no lock
 /// for long.
@@ -66,10 +67,24 @@ impl PostgresStore {
 }
 
 /// Tells what ended and what was renewed, on whatever server, in the order in which it was committed; and
-/// what this store purged. After the connection on which it listens was lost, a gap.
+/// what this store purged. When the connection on which it listens is lost, a gap, and another one when
+/// there is a new one. A nonce is one more notification, so it comes after those that were committed before.
+#[async_trait]
 impl Watch for PostgresStore {
     fn watch(&self) -> Feed {
         self.shared().telling.source().subscribe()
+    }
+
+    async fn echo(&self, nonce: u64) -> Result<(), StoreError> {
+        let shared = self.shared();
+        let Some(channel) = &shared.channel else {
+            return Err(StoreError::new(NAME, ErrorKind::Config).because("the store has no feed"));
+        };
+        let query = sqlx::query("SELECT pg_notify($1, $2)")
+            .bind(channel)
+            .bind(nonce_payload(nonce));
+        let mut call = shared.connections.call().await?;
+        call.row(query, Applied::No).await.map(drop)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::{Applied, FeedItem, FeedSource, SessionId, StoreError};
+use session_core::{Applied, FeedItem, FeedSource, StoreError};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::task::JoinHandle;
 
@@ -135,29 +135,37 @@ impl Line {
     }
 }
 
-/// What a notification tells: a letter and an id.
+/// What a notification tells: a letter, and an id or a nonce.
 fn item(payload: &str) -> Option<FeedItem> {
-    let (kind, id) = payload.split_at_checked(1)?;
-    let id: SessionId = id.parse().ok()?;
+    let (kind, rest) = payload.split_at_checked(1)?;
     match kind {
-        "e" => Some(FeedItem::Ended(id)),
-        "r" => Some(FeedItem::Renewed(id)),
+        "e" => Some(FeedItem::Ended(rest.parse().ok()?)),
+        "r" => Some(FeedItem::Renewed(rest.parse().ok()?)),
+        "n" => Some(FeedItem::Echo(u64::from_str_radix(rest, 16).ok()?)),
         _ => None,
     }
 }
 
+/// What notifies of a nonce.
+pub(crate) fn nonce_payload(nonce: u64) -> String {
+    format!("n{nonce:x}")
+}
+
 #[cfg(test)]
 mod tests {
-    use session_core::Shard;
+    use session_core::{SessionId, Shard};
 
     use super::*;
 
     #[test]
-    fn a_notification_tells_of_an_end_or_a_renewal_and_anything_else_is_a_gap() {
+    fn a_notification_tells_of_an_end_a_renewal_or_a_nonce_and_anything_else_is_a_gap() {
         let id = SessionId::generate(Shard::random());
         assert_eq!(item(&format!("e{id}")), Some(FeedItem::Ended(id)));
         assert_eq!(item(&format!("r{id}")), Some(FeedItem::Renewed(id)));
-        for other in ["", "e", "x", "é", "e123", &format!("x{id}")] {
+        for nonce in [0, 1, u64::MAX] {
+            assert_eq!(item(&nonce_payload(nonce)), Some(FeedItem::Echo(nonce)));
+        }
+        for other in ["", "e", "n", "ng", "x", "é", "e123", &format!("x{id}")] {
             assert_eq!(item(other), None, "{other}");
         }
     }

@@ -12,6 +12,8 @@ use crate::cluster::Cluster;
 use crate::command::Command;
 use crate::connection::{Connection, Connector, Form};
 use crate::failure::{Elsewhere, Failure, config, in_doubt, of_answer, of_connecting, unavailable};
+use crate::greeting::Greeting;
+use crate::layout::{Layout, Master};
 use crate::node::Node;
 
 /// The servers of a store.
@@ -173,6 +175,37 @@ impl Client {
             Servers::One(node) => Ok(vec![Arc::clone(node)]),
             Servers::Cluster(cluster) => cluster.masters(&self.connector).await,
         }
+    }
+
+    /// Who serves what, asked anew.
+    pub(crate) async fn layout(&self) -> Result<Layout, StoreError> {
+        match &self.servers {
+            Servers::One(node) => Ok(Layout::of_one(node.address().await?)),
+            Servers::Cluster(cluster) => cluster.layout(&self.connector).await,
+        }
+    }
+
+    /// The connection to a master.
+    pub(crate) async fn connection_to(
+        &self,
+        master: &Master,
+    ) -> Result<Arc<Connection>, StoreError> {
+        let node = match &self.servers {
+            Servers::One(node) => Arc::clone(node),
+            Servers::Cluster(cluster) => cluster.node_at(master.address.clone()),
+        };
+        node.connection(&self.connector).await
+    }
+
+    /// Who serves what, as a master itself says.
+    pub(crate) async fn layout_at(&self, master: &Connection) -> Result<Layout, StoreError> {
+        if let Servers::Cluster(_) = &self.servers {
+            return Layout::known_to(master).await;
+        }
+        let info = master.info(Some("replication")).await;
+        let info = info.map_err(|error| unavailable().because(error))?;
+        Greeting::new(&info).check_role()?;
+        Ok(Layout::of_one(master.address().clone()))
     }
 
     async fn node_for(&self, slot: u16) -> Result<Arc<Node>, StoreError> {

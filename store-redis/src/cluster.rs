@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use redis::Value;
 use session_core::StoreError;
 
 use crate::address::Address;
 use crate::connection::Connector;
 use crate::failure::unavailable;
+use crate::layout::{Layout, Range};
 use crate::node::{Node, Place};
 use crate::slot::SLOTS;
 
@@ -26,13 +26,12 @@ pub(crate) struct Cluster {
 struct Map {
     /// How often it was learnt.
     version: u64,
+    /// As it was learnt.
+    layout: Layout,
     nodes: HashMap<Address, Arc<Node>>,
     /// By slot. Empty before it was first asked for.
     masters: Vec<Option<Arc<Node>>>,
 }
-
-/// From where to where a master serves.
-type Range = (u16, u16, Address);
 
 impl Cluster {
     pub(crate) fn new(seeds: Vec<Address>) -> Self {
@@ -84,6 +83,12 @@ impl Cluster {
         node
     }
 
+    /// Which node serves which slot, asked anew.
+    pub(crate) async fn layout(&self, connector: &Connector) -> Result<Layout, StoreError> {
+        self.learn(connector).await?;
+        Ok(self.map.read().layout.clone())
+    }
+
     /// All nodes that serve a slot.
     pub(crate) async fn masters(
         &self,
@@ -115,8 +120,8 @@ impl Cluster {
         let mut last = unavailable().because("no node is named");
         for address in known {
             match ask(connector, &address).await {
-                Ok(ranges) => {
-                    self.map.write().replace(&ranges);
+                Ok(layout) => {
+                    self.map.write().replace(layout);
                     return Ok(());
                 }
                 Err(error) => last = error,
@@ -133,10 +138,15 @@ impl Map {
     }
 
     /// Nodes that are still there keep their connections.
-    fn replace(&mut self, ranges: &[Range]) {
+    fn replace(&mut self, layout: Layout) {
         let mut masters = vec![None; usize::from(SLOTS)];
-        for (first, last, address) in ranges {
-            let node = self.node_at(address.clone());
+        for Range {
+            first,
+            last,
+            master,
+        } in layout.ranges()
+        {
+            let node = self.node_at(master.address.clone());
             for slot in *first..=*last {
                 if let Some(master) = masters.get_mut(usize::from(slot)) {
                     *master = Some(Arc::clone(&node));
@@ -146,55 +156,19 @@ impl Map {
         self.masters = masters;
         self.version += 1;
         self.nodes
-            .retain(|address, _| ranges.iter().any(|(_, _, master)| master == address));
+            .retain(|address, _| layout.masters().any(|master| master.address == *address));
+        self.layout = layout;
     }
 }
 
-async fn ask(connector: &Connector, address: &Address) -> Result<Vec<Range>, StoreError> {
+async fn ask(connector: &Connector, address: &Address) -> Result<Layout, StoreError> {
     let limit = connector.limit / 2;
     let asked = async {
         let node = connector.open(address).await?;
-        let mut question = redis::cmd("CLUSTER");
-        question.arg("SLOTS");
-        let answer = node.ask(&question).await;
-        answer.map_err(|error| unavailable().because(error))
+        Layout::known_to(&node).await
     };
     // One that hangs must leave time for the others.
-    let answer = tokio::time::timeout(limit, asked)
+    tokio::time::timeout(limit, asked)
         .await
-        .unwrap_or_else(|_| Err(unavailable().because("a node did not answer in time")))?;
-    let ranges: Option<Vec<_>> = match &answer {
-        Value::Array(ranges) => ranges.iter().map(|range| read(range, address)).collect(),
-        _ => None,
-    };
-    ranges.ok_or_else(|| unavailable().because("a node does not say which slots it serves"))
-}
-
-/// Reads one range: its first and last slot, its master as host and port, its replicas.
-fn read(range: &Value, asked: &Address) -> Option<Range> {
-    let [
-        Value::Int(first),
-        Value::Int(last),
-        Value::Array(master),
-        ..,
-    ] = range.as_sequence()?
-    else {
-        return None;
-    };
-    let [host, Value::Int(port), ..] = &**master else {
-        return None;
-    };
-    let host = match host {
-        Value::BulkString(host) if !host.is_empty() => str::from_utf8(host).ok()?.into(),
-        // It means the one that was asked.
-        _ => asked.host.clone(),
-    };
-    Some((
-        u16::try_from(*first).ok()?,
-        u16::try_from(*last).ok()?,
-        Address {
-            host,
-            port: u16::try_from(*port).ok()?,
-        },
-    ))
+        .unwrap_or_else(|_| Err(unavailable().because("a node did not answer in time")))
 }

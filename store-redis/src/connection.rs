@@ -236,7 +236,7 @@ impl Connection {
         Ok(self.crowd.is_crowded.load(Ordering::Relaxed))
     }
 
-    async fn info(&self, section: Option<&str>) -> RedisResult<String> {
+    pub(crate) async fn info(&self, section: Option<&str>) -> RedisResult<String> {
         let mut info = redis::cmd("INFO");
         info.arg(section);
         Ok(redis::from_redis_value(self.ask(&info).await?)?)

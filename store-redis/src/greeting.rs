@@ -66,6 +66,11 @@ impl<'a> Greeting<'a> {
                 "maxmemory-policy is {policy}: sessions would be dropped silently"
             )));
         }
+        self.check_role()
+    }
+
+    /// Refuses a server that takes no writes of its own.
+    pub(crate) fn check_role(&self) -> Result<(), StoreError> {
         match self.get("role") {
             Some("master") => Ok(()),
             _ => Err(unavailable().because("the server is a replica")),

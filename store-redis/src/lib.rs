@@ -77,6 +77,8 @@ mod failure;
 mod feed;
 mod greeting;
 mod keys;
+mod layout;
+mod message;
 mod node;
 mod options;
 mod scan;

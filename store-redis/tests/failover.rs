@@ -62,8 +62,11 @@ async fn the_master_that_sentinels_choose_is_found_and_has_what_was_acknowledged
     let new = servers.sentinels()[1].ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"]);
     assert_ne!(old, new);
 
-    let gap = tokio::time::timeout(Duration::from_secs(20), feed.next()).await;
-    assert_eq!(gap.unwrap(), Some(FeedItem::Gap));
+    // At the loss, and when listening again.
+    for _ in 0..2 {
+        let gap = tokio::time::timeout(Duration::from_secs(20), feed.next()).await;
+        assert_eq!(gap.unwrap(), Some(FeedItem::Gap));
+    }
     assert!(ends_soon(&store, id).await);
     assert_eq!(feed.next().await, Some(FeedItem::Ended(id)));
 }
@@ -256,6 +259,76 @@ async fn a_slot_that_has_moved_is_followed() {
 }
 
 #[tokio::test]
+async fn a_nonce_is_refused_when_a_slot_has_moved_and_comes_back_once_the_new_master_is_heard() {
+    let mut cluster = RedisCluster::start(false);
+    let store = RedisStore::connect(&cluster.url()).await.unwrap();
+    let watch = store.abilities().watch.unwrap();
+    let mut feed = watch.watch();
+    watch.echo(1).await.unwrap();
+    assert_eq!(feed.next().await, Some(FeedItem::Echo(1)));
+    let (_, _, slot) = subject_of_the_first(&store, &mut cluster);
+    let [from, to, others @ ..] = cluster.masters() else {
+        panic!("three masters");
+    };
+    let moving = Move {
+        slot: slot.to_string(),
+        from,
+        to,
+        others,
+    };
+    moving.begin();
+    moving.take("");
+    moving.finish();
+    let refused = watch.echo(2).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    for _ in 0..2 {
+        let gap = tokio::time::timeout(Duration::from_secs(20), feed.next()).await;
+        assert_eq!(gap.unwrap(), Some(FeedItem::Gap));
+    }
+    assert!(soon(async || watch.echo(3).await.is_ok()).await);
+    assert_eq!(feed.next().await, Some(FeedItem::Echo(3)));
+}
+
+#[tokio::test]
+async fn no_nonce_comes_back_while_one_master_hangs() {
+    let mut cluster = RedisCluster::start(false);
+    let builder = RedisStore::builder(&cluster.url()).time_limit(Duration::from_secs(1));
+    let store = builder.connect().await.unwrap();
+    let watch = store.abilities().watch.unwrap();
+    let mut feed = watch.watch();
+    cluster.masters()[1].pause();
+    let hanging = watch.echo(1).await.unwrap_err();
+    assert_eq!(hanging.kind(), ErrorKind::Unavailable);
+    cluster.masters()[1].resume();
+    assert!(soon(async || watch.echo(2).await.is_ok()).await);
+    let mut told = Vec::new();
+    while !told.contains(&FeedItem::Echo(2)) {
+        let item = tokio::time::timeout(Duration::from_secs(20), feed.next()).await;
+        told.push(item.unwrap().unwrap());
+    }
+    // The server may come to what it was sent while it hung: then it was heard of after all.
+    let is_known = |item: &FeedItem| matches!(item, FeedItem::Echo(1 | 2) | FeedItem::Gap);
+    assert!(told.iter().all(is_known), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_nonce_is_refused_by_a_server_that_became_a_replica() {
+    let (old, new) = (RedisServer::start(&[]), RedisServer::start(&[]));
+    let store = RedisStore::connect(&old.url()).await.unwrap();
+    let watch = store.abilities().watch.unwrap();
+    watch.echo(1).await.unwrap();
+    let address = new.url();
+    let (host, port) = address
+        .trim_start_matches("redis://")
+        .trim_end_matches('/')
+        .split_once(':')
+        .unwrap();
+    assert_eq!(old.ask(&["REPLICAOF", host, port]), "OK");
+    let refused = watch.echo(2).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
 async fn the_documented_rights_are_enough_on_a_cluster() {
     const RIGHTS: &str = "on >secret resetkeys ~session:* resetchannels &session:feed -@all \
         +eval +evalsha +time +get +set +getrange +setrange +del +pttl +pexpireat +wait \
@@ -281,8 +354,9 @@ async fn the_documented_rights_are_enough_on_a_cluster() {
         assert_eq!(store.revoke(&subject, None).await.unwrap(), [id]);
         assert_eq!(store.sessions_of(&subject).await.unwrap(), []);
     }
-    let scan = store.abilities().scan.unwrap();
-    assert_eq!(scan.scan(None, 1).await.unwrap(), []);
+    let abilities = store.abilities();
+    assert_eq!(abilities.scan.unwrap().scan(None, 1).await.unwrap(), []);
+    abilities.watch.unwrap().echo(1).await.unwrap();
 }
 
 #[tokio::test]

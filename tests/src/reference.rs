@@ -311,9 +311,15 @@ impl PurgeExpired for ReferenceStore {
     }
 }
 
+#[async_trait]
 impl Watch for ReferenceStore {
     fn watch(&self) -> Feed {
         self.feed.subscribe()
+    }
+
+    async fn echo(&self, nonce: u64) -> Result<(), StoreError> {
+        self.feed.send(FeedItem::Echo(nonce));
+        Ok(())
     }
 }
 

@@ -1,7 +1,9 @@
 //! The optional `Watch`: a feed of what ended or was renewed.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 
+use futures_util::future::join_all;
 use session_core::{Change, Feed, FeedItem, LimitPolicy, SessionId, SignInLimit, Timeouts};
 
 use crate::case::Case;
@@ -19,11 +21,12 @@ pub(super) fn cases() -> Vec<Case> {
         watch_tells_of_an_expiry_at_most_once_and_never_as_an_end: Watch + Clock,
         watch_tells_every_reader: Watch + Quiet,
         watch_tells_of_what_other_handles_did: Watch + Quiet + SecondHandle,
+        watch_gives_a_nonce_back_after_the_ends_before_it: Watch,
     ]
 }
 
-/// The next item but those that a store may tell besides: a change, or that an expired session, maybe
-/// of another case, was removed.
+/// The next item but those that a store may tell besides: a change, a nonce of somebody else, or that an
+/// expired session, maybe of another case, was removed.
 pub(super) async fn next(feed: &mut Feed) -> FeedItem {
     loop {
         let item = tokio::time::timeout(secs(10), feed.next()).await;
@@ -31,7 +34,7 @@ pub(super) async fn next(feed: &mut Feed) -> FeedItem {
             .expect("the feed tells within 10 s")
             .expect("the store is open")
         {
-            FeedItem::Changed(_) | FeedItem::Expired(_) => {}
+            FeedItem::Changed(_) | FeedItem::Expired(_) | FeedItem::Echo(_) => {}
             item => return item,
         }
     }
@@ -209,4 +212,37 @@ async fn watch_tells_of_what_other_handles_did(given: Context) {
     assert_eq!(next(&mut feed).await, FeedItem::Renewed(visitor.id));
     assert!(given.handle(1).delete(visitor.id).await.unwrap());
     assert_eq!(next(&mut feed).await, FeedItem::Ended(visitor.id));
+}
+
+async fn watch_gives_a_nonce_back_after_the_ends_before_it(given: Context) {
+    let mut rng = given.rng();
+    for round in 0..20 {
+        let mut feed = watch(&given);
+        let mut ends = Vec::new();
+        for at in 0..4 {
+            let (id, store) = (given.visitor().await.id, given.handle(round + at));
+            ends.push(async move {
+                assert!(store.delete(id).await.unwrap());
+                id
+            });
+        }
+        let mut ended: HashSet<SessionId> = join_all(ends).await.into_iter().collect();
+        let nonce = rng.next();
+        let watch = given.store().abilities().watch.unwrap();
+        watch.echo(nonce).await.unwrap();
+        loop {
+            let item = tokio::time::timeout(secs(10), feed.next()).await;
+            match item.expect("a nonce comes back within 10 s").unwrap() {
+                FeedItem::Ended(id) => drop(ended.remove(&id)),
+                // What was told before may be missing, and it says so.
+                FeedItem::Gap => ended.clear(),
+                FeedItem::Echo(back) if back == nonce => break,
+                _ => {}
+            }
+        }
+        assert!(
+            ended.is_empty(),
+            "{ended:?} ended before the nonce was sent"
+        );
+    }
 }

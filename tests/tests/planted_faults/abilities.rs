@@ -66,6 +66,16 @@ pub(crate) fn planted() -> Vec<Planted> {
             ],
         ),
         caught(
+            "TellsOfEndsLate",
+            || suite(TellsOfEndsLate(FeedSource::new(64))),
+            &["watch_gives_a_nonce_back_after_the_ends_before_it"],
+        ),
+        caught(
+            "LosesNonces",
+            || suite(LosesNonces).time_limit(Duration::from_millis(300)),
+            &["watch_gives_a_nonce_back_after_the_ends_before_it"],
+        ),
+        caught(
             "ScansInNoOrder",
             || {
                 suite(Scans(|sound, after, limit| {
@@ -186,6 +196,42 @@ impl Fault for Tells {
 
     fn watch(&self, _: &ReferenceStore) -> Feed {
         self.feed.subscribe()
+    }
+}
+
+/// Nonces overtake the ends on their way.
+#[derive(Clone, Debug)]
+struct TellsOfEndsLate(FeedSource);
+
+#[async_trait]
+impl Fault for TellsOfEndsLate {
+    async fn delete(&self, sound: &ReferenceStore, id: SessionId) -> Result<bool, StoreError> {
+        let ended = sound.delete(id).await?;
+        let feed = self.0.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            feed.send(FeedItem::Ended(id));
+        });
+        Ok(ended)
+    }
+
+    fn watch(&self, _: &ReferenceStore) -> Feed {
+        self.0.subscribe()
+    }
+
+    async fn echo(&self, _: &ReferenceStore, nonce: u64) -> Result<(), StoreError> {
+        self.0.send(FeedItem::Echo(nonce));
+        Ok(())
+    }
+}
+
+#[derive(Clone, Debug)]
+struct LosesNonces;
+
+#[async_trait]
+impl Fault for LosesNonces {
+    async fn echo(&self, _: &ReferenceStore, _: u64) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 

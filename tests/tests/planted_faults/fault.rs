@@ -28,6 +28,10 @@ pub(crate) trait Fault: fmt::Debug + Send + Sync + 'static {
         sound.watch()
     }
 
+    async fn echo(&self, sound: &ReferenceStore, nonce: u64) -> Result<(), StoreError> {
+        sound.echo(nonce).await
+    }
+
     async fn scan(
         &self,
         sound: &ReferenceStore,
@@ -200,9 +204,14 @@ impl<F: Fault> PurgeExpired for Broken<F> {
     }
 }
 
+#[async_trait]
 impl<F: Fault> Watch for Broken<F> {
     fn watch(&self) -> Feed {
         self.fault.watch(&self.sound)
+    }
+
+    async fn echo(&self, nonce: u64) -> Result<(), StoreError> {
+        self.fault.echo(&self.sound, nonce).await
     }
 }
 
