@@ -7,11 +7,15 @@
 //!
 //! [`Eventual`]: session_core::Consistency::Eventual
 
-#[cfg_attr(
-    not(test),
-    allow(
-        dead_code,
-        reason = "the replica is complete before the store that drives it"
-    )
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the replica is complete before the store that drives it"
 )]
 mod core;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the replica is complete before the store that drives it"
+)]
+mod wire;

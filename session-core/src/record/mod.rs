@@ -62,6 +62,30 @@ impl Record {
         Ok(Self(header.followed_by(entries_block)))
     }
 
+    /// Puts a record together from its header and its entries, names and JSON texts, which stand in the
+    /// order of their names.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`] if they do not, if a name is no name, or if there are more than four secrets.
+    ///
+    /// ```
+    /// use session_core::{Header, Record};
+    ///
+    /// let record = Record::from_entries(&Header::default(), &[("a", "1"), ("b", "[]")])?;
+    /// assert_eq!(record.get("b"), Some("[]"));
+    /// assert!(Record::from_entries(&Header::default(), &[("b", "1"), ("a", "1")]).is_err());
+    /// # Ok::<(), session_core::Corrupt>(())
+    /// ```
+    pub fn from_entries(header: &Header, entries: &[(&str, &str)]) -> Result<Self, Corrupt> {
+        if header.slots.len() > layout::MAX_SLOTS {
+            return Err(Corrupt("it has more than four secrets"));
+        }
+        let record = Self::build(header, entries);
+        Entries::checked(record.entries_block())?;
+        Ok(record)
+    }
+
     pub(crate) fn build(header: &Header, entries: &[(&str, &str)]) -> Self {
         let mut bytes = header.to_bytes(entries::packed_len(entries));
         entries::pack_into(&mut bytes, entries);

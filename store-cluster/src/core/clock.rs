@@ -62,6 +62,12 @@ impl HybridClock {
         }
     }
 
+    /// A time that all stamps to come are after.
+    pub(crate) fn read(&mut self, now: Timestamp) -> u64 {
+        self.last = self.last.max(now.as_millis() << COUNTER_BITS);
+        self.last
+    }
+
     /// Sees a stamp of another replica.
     pub(crate) fn see(&mut self, stamp: Stamp) {
         self.last = self.last.max(stamp.time);

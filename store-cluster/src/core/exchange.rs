@@ -1,0 +1,327 @@
+//! Frames in and frames out.
+
+use super::clock::{Incarnation, Now};
+use super::effect::{Alarm, Effect, Effects};
+use super::log::Key;
+use super::planted::Fault;
+use super::replica::Replica;
+use crate::wire::{Item, Message, Vector, WireError, append_push};
+
+/// Operations pushed in one frame take about so many bytes at most.
+const PUSH_BYTES: usize = 64 << 10;
+/// Of more sessions in one scan it is not noted which they were.
+const NOTED: usize = 1 << 16;
+
+impl Replica {
+    /// Takes a frame that came over the link to `peer`.
+    ///
+    /// # Errors
+    ///
+    /// If it is not what its kind says: nothing of it was taken in, and the link should be closed.
+    pub(crate) fn received(
+        &mut self,
+        now: Now,
+        peer: Incarnation,
+        kind: u8,
+        version: u8,
+        body: &[u8],
+        effects: &mut Effects,
+    ) -> Result<(), WireError> {
+        let Some(message) = Message::read(kind, version, body)? else {
+            return Ok(());
+        };
+        let is_linked = |replica: &Self| {
+            let member = replica.members.get(&peer);
+            member.is_some_and(|member| member.link.is_some())
+        };
+        if !is_linked(self) {
+            return Ok(());
+        }
+        match message {
+            Message::Push { first, ops } => self.pushed(now, peer, first, ops, effects),
+            Message::Status {
+                known,
+                time,
+                is_ready,
+            } => self.told(now, peer, known, time, is_ready, effects),
+            Message::Want { known } => self.wanted(peer, known, effects),
+            Message::States { items } => {
+                for item in items {
+                    self.note_scanned(peer, &item);
+                    self.integrate(now, Some(peer), item, effects);
+                }
+            }
+            Message::Caught { known } => self.caught(peer, &known, effects),
+            Message::Ask { ask, id } => self.answer(peer, ask, id, effects),
+            Message::Answer {
+                ask,
+                state,
+                is_certain,
+            } => self.answered(now, peer, ask, state, is_certain, effects),
+            Message::Audit { known, sums } => self.audited(now, peer, &known, &sums, effects),
+        }
+        Ok(())
+    }
+
+    /// A peer's own operations. They are applied in their order and without a gap, so what is known of a
+    /// peer is always all up to one number.
+    fn pushed(
+        &mut self,
+        now: Now,
+        peer: Incarnation,
+        first: u64,
+        ops: Vec<Vec<Item>>,
+        effects: &mut Effects,
+    ) {
+        let known = self.known.get(&peer).copied().unwrap_or_default();
+        if first > known + 1 && !self.has(Fault::GapIgnored) {
+            return;
+        }
+        for (seq, op) in (first..).zip(ops) {
+            if seq <= known {
+                continue;
+            }
+            for item in &op {
+                self.logs.note(peer, seq, Key::of(item));
+            }
+            self.apply_op(now, peer, op, effects);
+            self.known.insert(peer, seq);
+        }
+        self.owe_status(peer, effects);
+    }
+
+    fn apply_op(&mut self, now: Now, peer: Incarnation, op: Vec<Item>, effects: &mut Effects) {
+        for item in op {
+            #[cfg(test)]
+            let item = if self.has(Fault::HalfApplied) {
+                let (now_half, later_half) = super::planted::halves(item);
+                self.halves.extend(later_half);
+                now_half
+            } else {
+                item
+            };
+            self.integrate(now, Some(peer), item, effects);
+        }
+    }
+
+    /// What a peer says of itself.
+    fn told(
+        &mut self,
+        now: Now,
+        peer: Incarnation,
+        known: Vector,
+        time: u64,
+        is_ready: bool,
+        effects: &mut Effects,
+    ) {
+        let me = self.me();
+        let own = self.known.get(&me).copied().unwrap_or_default();
+        let acked = known.get(&me).copied().unwrap_or_default();
+        if acked > own {
+            effects.push(Effect::Alarm(Alarm::Impostor { peer }));
+        }
+        let acked = acked.min(own);
+        if !self.has(Fault::ClockNotAdvanced) {
+            self.clock.see(super::clock::Stamp { time, writer: 0 });
+        }
+        if self.has(Fault::SecondHandStability) {
+            for (other, member) in &mut self.members {
+                if *other != peer {
+                    for (origin, seq) in &known {
+                        let entry = member.acked.entry(*origin).or_default();
+                        *entry = (*entry).max(*seq);
+                    }
+                }
+            }
+        }
+        let Some(member) = self.members.get_mut(&peer) else {
+            return;
+        };
+        let its_own = known.get(&peer).copied().unwrap_or_default();
+        member.reports.add(its_own, time);
+        let before = member.acked.insert(me, acked).unwrap_or_default();
+        for (origin, seq) in known {
+            let entry = member.acked.entry(origin).or_default();
+            if origin != me {
+                *entry = (*entry).max(seq);
+            }
+        }
+        let was_ready = std::mem::replace(&mut member.is_ready, is_ready);
+        if let Some(link) = &mut member.link
+            && link.cursor.is_none()
+        {
+            link.cursor = Some(acked + 1);
+            effects.push(Effect::Wake(peer));
+        }
+        if acked > before {
+            effects.push(Effect::Acknowledged { peer, seq: acked });
+        }
+        if is_ready && !was_ready && !self.is_ready {
+            self.want(now, peer, effects);
+        }
+    }
+
+    fn wanted(&mut self, peer: Incarnation, known: Vector, effects: &mut Effects) {
+        let scan = self.scan_since(&known);
+        let Some(link) = self.members.get_mut(&peer).and_then(|it| it.link.as_mut()) else {
+            return;
+        };
+        if link.scan.is_some() {
+            link.wanted = Some(known);
+        } else {
+            match scan {
+                Some(scan) => link.scan = Some(scan),
+                None => link.say(Message::Caught {
+                    known: Vector::new(),
+                }),
+            }
+        }
+        effects.push(Effect::Wake(peer));
+    }
+
+    /// Keeps in mind what a scan brought, to be able to pass it on.
+    fn note_scanned(&mut self, peer: Incarnation, item: &Item) {
+        if let Some(member) = self.members.get_mut(&peer)
+            && let Some(link) = &mut member.link
+            && link.scanned.len() <= NOTED
+        {
+            link.scanned.push(Key::of(item));
+        }
+    }
+
+    /// A peer has sent everything up to `claimed`.
+    fn caught(&mut self, peer: Incarnation, claimed: &Vector, effects: &mut Effects) {
+        let me = self.me();
+        let Some(member) = self.members.get_mut(&peer) else {
+            return;
+        };
+        let donor_is_ready = member.is_ready;
+        let Some(link) = &mut member.link else { return };
+        let was_wanted = link.wants_since.take().is_some();
+        let scanned = std::mem::take(&mut link.scanned);
+        for (origin, seq) in claimed {
+            let known = self.known.get(origin).copied().unwrap_or_default();
+            if *origin == me || *seq <= known {
+                continue;
+            }
+            if scanned.len() > NOTED {
+                self.logs.drop_until(*origin, *seq);
+            } else {
+                for key in &scanned {
+                    self.logs.note(*origin, *seq, key.clone());
+                }
+            }
+            self.known.insert(*origin, *seq);
+        }
+        if was_wanted && donor_is_ready {
+            self.become_ready(effects);
+        }
+        self.owe_status(peer, effects);
+    }
+
+    fn owe_status(&mut self, peer: Incarnation, effects: &mut Effects) {
+        if let Some(member) = self.members.get_mut(&peer)
+            && let Some(link) = &mut member.link
+        {
+            link.owes_status = true;
+            effects.push(Effect::Wake(peer));
+        }
+    }
+
+    /// Appends frames for `peer` until `out` is about `budget` long; whether more wait.
+    ///
+    /// All of them must travel over one connection, in their order.
+    pub(crate) fn next_frames(
+        &mut self,
+        now: Now,
+        peer: Incarnation,
+        out: &mut Vec<u8>,
+        budget: usize,
+    ) -> bool {
+        let Some(mut link) = self
+            .members
+            .get_mut(&peer)
+            .and_then(|member| member.link.take())
+        else {
+            return false;
+        };
+        let mut waits = true;
+        while out.len() < budget && waits {
+            waits = self.next_frame(now, peer, &mut link, out);
+        }
+        if let Some(member) = self.members.get_mut(&peer) {
+            member.link = Some(link);
+        }
+        waits
+    }
+
+    /// Appends the next frame; whether there was one.
+    fn next_frame(
+        &mut self,
+        now: Now,
+        peer: Incarnation,
+        link: &mut super::link::Link,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        if let Some(message) = link.waiting.pop_front() {
+            message.write(link.version, out);
+            return true;
+        }
+        if std::mem::take(&mut link.owes_status) {
+            self.status(now, peer).write(link.version, out);
+            return true;
+        }
+        let own = self.known.get(&self.me()).copied().unwrap_or_default();
+        if let Some(cursor) = link.cursor.filter(|cursor| *cursor <= own) {
+            if let Some(ops) = self.ring.from(cursor) {
+                let mut bytes = 0;
+                let chunk: Vec<_> = ops
+                    .take_while(|op| {
+                        let fits = bytes < PUSH_BYTES;
+                        bytes += op.len();
+                        fits
+                    })
+                    .map(|op| &**op)
+                    .collect();
+                append_push(cursor, &chunk, link.version, out);
+                link.cursor = Some(cursor + chunk.len() as u64);
+                return true;
+            }
+            if link.scan.is_none() {
+                // It fell off the ring: what it misses goes as whole states.
+                let mut known = self.known.clone();
+                known.insert(self.me(), cursor - 1);
+                link.scan = self.scan_since(&known);
+            }
+        }
+        if let Some(mut scan) = link.scan.take() {
+            let message = self.scan_step(&mut scan);
+            if let Message::Caught { known } = &message {
+                if let Some(claimed) = known.get(&self.me()) {
+                    link.cursor = link.cursor.map(|cursor| cursor.max(claimed + 1));
+                }
+                link.scan = link.wanted.take().and_then(|known| self.scan_since(&known));
+            } else {
+                link.scan = Some(scan);
+            }
+            message.write(link.version, out);
+            return true;
+        }
+        false
+    }
+
+    fn status(&mut self, now: Now, peer: Incarnation) -> Message {
+        let mut known = self.known.clone();
+        if self.has(Fault::AckBeforeApply)
+            && let Some(member) = self.members.get(&peer)
+            && let Some(seq) = member.acked.get(&peer)
+        {
+            known.insert(peer, *seq);
+        }
+        Message::Status {
+            known,
+            time: self.clock.read(now.wall),
+            is_ready: self.is_ready,
+        }
+    }
+}
