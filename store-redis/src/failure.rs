@@ -64,6 +64,9 @@ const REFUSALS: [(&str, ErrorKind); 13] = [
     ("WRONGTYPE", ErrorKind::Corrupt),
 ];
 
+/// What a script's error says that came upon a command its user may not use: up to version 7.0, and since.
+const DENIALS: [&str; 2] = ["user executing the script", "ACL failure in script"];
+
 /// What the answer to a command means that was sent.
 pub(crate) fn of_answer(error: RedisError, writes: bool) -> Failure {
     let elsewhere = || {
@@ -88,7 +91,7 @@ pub(crate) fn of_answer(error: RedisError, writes: bool) -> Failure {
     }
     // One that came upon a command that its user may not use. Rights are tried when a store connects: they
     // were taken away since.
-    if detail.contains("user executing the script") {
+    if DENIALS.iter().any(|denial| detail.contains(denial)) {
         let error = config().because(error);
         return Failure::Final(if writes { error.unknown() } else { error });
     }
@@ -180,6 +183,20 @@ mod tests {
         match of_answer(answer(line), false) {
             Failure::Final(error) => assert_eq!(error.applied(), Applied::No),
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_user_who_may_not_do_it_is_a_mistake_of_whoever_set_it_up_in_every_version() {
+        for line in [
+            "ERR Error running script (call to f_1): @user_script:1: @user_script: 1: The user executing the \
+             script can't run this command or subcommand",
+            "ERR The user executing the script can't run this command or subcommand script: 1, on \
+             @user_script:1.",
+            "ERR ACL failure in script: User app has no permissions to run the 'setrange' command script: \
+             on @user_script:1.",
+        ] {
+            assert_eq!(last(line), (ErrorKind::Config, Applied::Unknown), "{line}");
         }
     }
 

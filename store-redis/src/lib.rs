@@ -45,7 +45,7 @@
 //! ```text
 //! redis-cli --scan --pattern 'session:{*}:u:*'                    who is signed in
 //! redis-cli zrange 'session:{beef}:u:alice' 0 -1 withscores       with which sessions, since when
-//! redis-cli pexpiretime 'session:{beef}:s:beef0123…'              until when, unless it is used
+//! redis-cli pexpiretime 'session:{beef}:s:beef0123…'              until when, unless it is used (6.2: pttl)
 //! ```
 //!
 //! A list may name sessions that have expired since, until the subject signs in again.

@@ -246,8 +246,8 @@ async fn a_server_that_became_a_replica_takes_nothing_and_is_asked_nothing() {
 #[tokio::test]
 async fn too_few_replicas_leave_a_change_in_doubt() {
     let master = RedisServer::start(&[]);
-    let follows = format!("127.0.0.1 {}", master.port());
-    let mut replica = RedisServer::start(&["--replicaof", &follows]);
+    let port = master.port().to_string();
+    let mut replica = RedisServer::start(&["--replicaof", "127.0.0.1", &port]);
     let is_up = || {
         replica
             .ask(&["INFO", "replication"])

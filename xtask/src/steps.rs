@@ -147,6 +147,13 @@ pub(crate) const STEPS: &[Step] = &[
         run: suites::containers,
     },
     Step {
+        name: "other-redis",
+        why: "sessions are kept on Valkey, and on older and newer Redis, as well",
+        needs: &[],
+        decisive: false,
+        run: suites::other_redis,
+    },
+    Step {
         name: "doctests",
         why: "the examples in the documentation work",
         needs: &[],

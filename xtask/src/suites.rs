@@ -7,7 +7,7 @@ use crate::counts::{Counts, Line};
 use crate::images;
 use crate::process;
 use crate::steps::{Context, Report};
-use crate::tools::CHROMIUM;
+use crate::tools::{CHROMIUM, OTHER_REDIS, Tool};
 
 /// Everything is built alike for every run of tests, so that nothing is compiled twice.
 const TEST: [&str; 4] = ["test", "--workspace", "--all-features", "--no-fail-fast"];
@@ -39,6 +39,12 @@ const CONTAINED: [&str; 6] = [
     "postgres_test_clock",
     "postgres_server_clock",
 ];
+
+/// Names the program of a Redis server.
+const REDIS_VARIABLE: &str = "SESSION_TEST_REDIS_SERVER";
+
+/// The suite on the servers that this runs.
+const ON_OTHER_REDIS: [&str; 2] = ["redis_test_clock", "redis_cluster"];
 
 /// The test of containers themselves, which nothing else runs.
 const CONTAINERS: &str = "containers";
@@ -81,6 +87,28 @@ pub(crate) fn containers(context: &Context) -> Report {
         run(context, &mut command)
     };
     in_containers(&contained).and(in_containers(&themselves))
+}
+
+/// The suite on Valkey, and on an older and a newer Redis than Debian's.
+pub(crate) fn other_redis(context: &Context) -> Report {
+    let on = |server: &Tool| match server.ensure(&context.workspace) {
+        Ok(program) => {
+            println!("{}:", server.name());
+            let suites = ON_OTHER_REDIS.map(|name| ["--test", name]).concat();
+            let mut command = test(context, &suites);
+            command.env(SERVERS_VARIABLE, "local");
+            command.env(REDIS_VARIABLE, program);
+            for name in URL_VARIABLES {
+                command.env_remove(name);
+            }
+            run(context, &mut command)
+        }
+        Err(why) => Report::ignored(why),
+    };
+    OTHER_REDIS
+        .iter()
+        .map(on)
+        .fold(Report::default(), Report::and)
 }
 
 pub(crate) fn doctests(context: &Context) -> Report {

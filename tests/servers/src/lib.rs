@@ -5,7 +5,8 @@
 //! 2. a container, where a Docker engine runs and has an image: the one that `SESSION_TEST_REDIS_IMAGE` or
 //!    `SESSION_TEST_POSTGRES_IMAGE` names, which is fetched if need be, one that `cargo xtask images` made of
 //!    this machine's own programs, or one of the official names;
-//! 3. the server's program on this machine, in a temporary directory, on a free port;
+//! 3. the server's program on this machine, in a temporary directory, on a free port; for Redis the one that
+//!    `SESSION_TEST_REDIS_SERVER` names, of another version or Valkey's, if it is set;
 //! 4. the same, after its Debian package was installed.
 //!
 //! Where there is none of them the test fails, and says in one line what would help.

@@ -1,5 +1,6 @@
 //! Redis.
 
+use std::env;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -185,6 +186,13 @@ impl RedisServer {
     }
 }
 
+/// Names another program than the one on this machine: of another version, or Valkey's.
+const PROGRAM: &str = "SESSION_TEST_REDIS_SERVER";
+
 fn program() -> Result<PathBuf, String> {
+    if let Some(named) = env::var_os(PROGRAM).filter(|named| !named.is_empty()) {
+        let named = PathBuf::from(named);
+        return std::path::absolute(&named).map_err(|error| format!("{PROGRAM}: {error}"));
+    }
     debian::program("redis-server", "redis-server", Vec::new)
 }

@@ -53,8 +53,8 @@ impl RedisSentinel {
         let master = RedisServer::start(&[]);
         let port = master.port().to_string();
         let replica = || {
-            let follows = format!("127.0.0.1 {port}");
-            RedisServer::start(&["--replicaof", &follows, "--repl-diskless-sync-delay", "0"])
+            let follows = ["--replicaof", "127.0.0.1", &port];
+            RedisServer::start(&[&follows[..], &["--repl-diskless-sync-delay", "0"]].concat())
         };
         let servers = vec![replica(), replica(), master];
         let sentinels: Vec<_> = (0..3).map(|_| sentinel(&port)).collect();
