@@ -10,12 +10,26 @@
 #[allow(
     dead_code,
     unused_imports,
-    reason = "the replica is complete before the store that drives it"
+    reason = "the replica is made before the store that drives it"
 )]
 mod core;
 #[allow(
     dead_code,
     unused_imports,
-    reason = "the replica is complete before the store that drives it"
+    reason = "the membership is made before the store that drives it"
+)]
+mod member;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the mesh is made before the store that drives it"
+)]
+mod net;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the replica is made before the store that drives it"
 )]
 mod wire;
+
+pub use net::{Credentials, Refused};
