@@ -3,6 +3,7 @@
 //! A command is a variant of [`Command`] and, unless it is one call to cargo, a module of its own.
 //! `test` is a table of steps ([`steps`]), run in order ([`runner`]).
 
+mod bench;
 mod checks;
 mod counts;
 mod dependencies;
@@ -50,6 +51,8 @@ enum Command {
     Images,
     /// Stop, kill and cut off servers under load: nothing acknowledged may be missing
     Soak(soak::Options),
+    /// Measure our stores beside what they stand on and what users would pick instead
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -73,6 +76,7 @@ fn execute(command: &Command) -> Result<bool, String> {
         Command::Test(options) => return runner::test(options),
         Command::Mutants => return mutants::run(),
         Command::Soak(options) => return soak::run(options),
+        Command::Bench(options) => bench::run(options)?,
         Command::Images => images::make(&Workspace::load()?)?,
         Command::Fmt => process::show(&mut Workspace::load()?.cargo(&["fmt", "--all"]))?,
         Command::Docs => {
@@ -111,7 +115,7 @@ mod tests {
     #[test]
     fn every_command_is_listed_on_one_line_that_says_what_it_does() {
         let list = command_list();
-        for name in ["test", "fmt", "docs", "mutants", "images", "soak"] {
+        for name in ["test", "fmt", "docs", "mutants", "images", "soak", "bench"] {
             let line = list
                 .lines()
                 .find(|line| line.starts_with(&format!("cargo xtask {name} ")))

@@ -88,6 +88,13 @@ pub(crate) const OTHER_REDIS: [Tool; 3] = [
     },
 ];
 
+/// A load of HTTP requests from a process of its own.
+pub(crate) const WRK: Tool = Tool {
+    name: "wrk",
+    programs: &["wrk"],
+    source: Source::Debian,
+};
+
 impl Tool {
     /// What people call it.
     pub(crate) const fn name(&self) -> &'static str {

@@ -1,0 +1,25 @@
+//! Elapsed time: the one place that reads it.
+
+use std::time::Instant;
+
+/// The time since it was started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts one.
+    #[must_use]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "what is measured here is this machine's own speed"
+    )]
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Seconds since the start.
+    #[must_use]
+    pub(crate) fn seconds(&self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
+}
