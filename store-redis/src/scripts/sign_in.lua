@@ -135,12 +135,6 @@ end
 local header = stamped(ARGV[5], ARGV[7], ARGV[4])
 local id, deadline = KEYS[1]:sub(-32), millis(header, 32)
 set(KEYS[1], header .. ARGV[6], expiry(header))
-redis.call('ZADD', KEYS[2], millis(header, 16), id)
--- The index outlives all that it lists.
-local left = redis.call('PTTL', KEYS[2])
-if left < deadline - now + SECOND then
-    expire(KEYS[2], deadline + 2 * SECOND)
-end
 local answer = { now, verdict }
 for _, session in ipairs(ended) do
     finish(session.key, session.header)
@@ -148,4 +142,11 @@ for _, session in ipairs(ended) do
     answer[#answer + 1] = session.id
 end
 unlist(KEYS[2], gone)
+-- Last: an id is listed anew if one that expired had it.
+redis.call('ZADD', KEYS[2], millis(header, 16), id)
+-- The index outlives all that it lists.
+local left = redis.call('PTTL', KEYS[2])
+if left < deadline - now + SECOND then
+    expire(KEYS[2], deadline + 2 * SECOND)
+end
 return answer

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use session_core::{SessionId, Subject};
+use session_core::{NewRecord, SessionId, Subject, Timeouts};
 use tokio::task::yield_now;
 
+use super::limit::end_oldest;
 use crate::case::Case;
 use crate::context::{Context, fresh_secret, fresh_subject};
 use crate::expect::{ExpectAdmission, ExpectCreation, ExpectLoaded};
-use crate::sample::{listed, new_record, promote, renew, set, sorted, together};
+use crate::sample::{listed, mins, new_record, promote, renew, set, sorted, together};
 
 pub(super) fn cases() -> Vec<Case> {
     cases![
@@ -21,7 +22,25 @@ pub(super) fn cases() -> Vec<Case> {
         clause_10_a_session_that_lives_throughout_is_in_every_list,
         clause_10_a_session_is_listed_once_its_sign_in_has_returned,
         clause_10_a_session_is_not_listed_once_its_end_has_returned,
+        clause_10_a_session_under_the_id_of_one_that_expired_is_listed: Clock,
     ]
+}
+
+/// An id that expired, unlike one that ended, may be had again at once.
+async fn clause_10_a_session_under_the_id_of_one_that_expired_is_listed(given: Context) {
+    for limit in [None, end_oldest(2)] {
+        let subject = fresh_subject();
+        let mut session = given.user_for(&subject, Timeouts::new(mins(1))).await;
+        for _ in 0..2 {
+            given.advance(mins(1));
+            let ticket = given.ticket(&subject).await;
+            let new = NewRecord::new(fresh_secret(), Timeouts::new(mins(1)));
+            let sent = given.store().sign_in(&ticket, session.id, &new, limit);
+            session.record = sent.await.admitted_alone();
+            assert_eq!(given.load(session.id).await.live(), session.record);
+            assert_eq!(given.listed(&subject).await, [session.id]);
+        }
+    }
 }
 
 async fn clause_10_every_live_session_of_the_subject_is_listed_and_no_other(given: Context) {

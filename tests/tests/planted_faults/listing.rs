@@ -75,6 +75,11 @@ pub(crate) fn planted() -> Vec<Planted> {
             &["clause_10_a_session_is_listed_once_its_sign_in_has_returned"],
         ),
         caught(
+            "ListsAnIdOnce",
+            || suite(ListsAnIdOnce::default()),
+            &["clause_10_a_session_under_the_id_of_one_that_expired_is_listed"],
+        ),
+        caught(
             "RebuildsTheList",
             || suite(RebuildsTheList::default()),
             &["clause_10_a_session_that_lives_throughout_is_in_every_list"],
@@ -176,6 +181,36 @@ impl Fault for ListsInTheBackground {
         let mut sessions = sound.sessions_of(subject).await?;
         let listed = self.0.lock();
         sessions.retain(|(id, _)| listed.contains(id));
+        Ok(sessions)
+    }
+}
+
+/// Forgets an id that expired only after a session has it again.
+#[derive(Clone, Debug, Default)]
+struct ListsAnIdOnce(Arc<Mutex<HashMap<SessionId, usize>>>);
+
+#[async_trait]
+impl Fault for ListsAnIdOnce {
+    async fn sign_in(
+        &self,
+        sound: &ReferenceStore,
+        ticket: &Ticket,
+        id: SessionId,
+        new: &NewRecord,
+        limit: Option<SignInLimit>,
+    ) -> Result<Admission, StoreError> {
+        *self.0.lock().entry(id).or_default() += 1;
+        sound.sign_in(ticket, id, new, limit).await
+    }
+
+    async fn sessions_of(
+        &self,
+        sound: &ReferenceStore,
+        subject: &Subject,
+    ) -> Result<Vec<(SessionId, Record)>, StoreError> {
+        let mut sessions = sound.sessions_of(subject).await?;
+        let had = self.0.lock();
+        sessions.retain(|(id, _)| had.get(id).is_none_or(|times| *times < 2));
         Ok(sessions)
     }
 }
