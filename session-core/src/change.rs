@@ -173,6 +173,12 @@ impl Change {
         }
     }
 
+    /// The same change, giving the record `revision`.
+    #[must_use]
+    pub(crate) fn with_revision(self, revision: Revision) -> Self {
+        Self { revision, ..self }
+    }
+
     /// The revision that the record will have.
     #[must_use]
     pub const fn revision(&self) -> Revision {

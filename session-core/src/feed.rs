@@ -1,5 +1,7 @@
 //! The feed: what a store tells of sessions that ended or were renewed.
 
+use std::collections::VecDeque;
+
 use tokio::sync::broadcast;
 
 use crate::id::SessionId;
@@ -57,21 +59,123 @@ impl FeedSource {
     /// A reader that sees what is sent from now on.
     #[must_use]
     pub fn subscribe(&self) -> Feed {
-        Feed(self.0.subscribe())
+        Feed(Source::One(self.0.subscribe()))
     }
 }
 
 /// The reading side of a feed.
 #[derive(Debug)]
-pub struct Feed(broadcast::Receiver<FeedItem>);
+pub struct Feed(Source);
+
+#[derive(Debug)]
+enum Source {
+    One(broadcast::Receiver<FeedItem>),
+    Two(Box<Merged>),
+}
+
+/// What either of two feeds tells. An echo is told once both gave it back: only then has everything that
+/// was before it come out of both.
+#[derive(Debug)]
+struct Merged {
+    feeds: [Feed; 2],
+    /// Nonces that one of the feeds has given back, and which.
+    halves: VecDeque<(u64, usize)>,
+}
+
+/// How many nonces may be half-way. A lost one would be remembered for ever.
+const HALVES: usize = 64;
 
 impl Feed {
+    pub(crate) fn merged(first: Self, second: Self) -> Self {
+        Self(Source::Two(Box::new(Merged {
+            feeds: [first, second],
+            halves: VecDeque::new(),
+        })))
+    }
+
     /// Waits for the next item; `None` once the store is gone.
     pub async fn next(&mut self) -> Option<FeedItem> {
-        match self.0.recv().await {
-            Ok(item) => Some(item),
-            Err(broadcast::error::RecvError::Lagged(_)) => Some(FeedItem::Gap),
-            Err(broadcast::error::RecvError::Closed) => None,
+        match &mut self.0 {
+            Source::One(feed) => match feed.recv().await {
+                Ok(item) => Some(item),
+                Err(broadcast::error::RecvError::Lagged(_)) => Some(FeedItem::Gap),
+                Err(broadcast::error::RecvError::Closed) => None,
+            },
+            Source::Two(merged) => merged.next().await,
+        }
+    }
+}
+
+impl Merged {
+    async fn next(&mut self) -> Option<FeedItem> {
+        loop {
+            let [first, second] = &mut self.feeds;
+            // Neither loses an item when the other comes first.
+            let (of, item) = tokio::select! {
+                item = Box::pin(first.next()) => (0, item?),
+                item = Box::pin(second.next()) => (1, item?),
+            };
+            match item {
+                FeedItem::Echo(nonce) if !self.is_whole(nonce, of) => {}
+                FeedItem::Gap => {
+                    self.halves.clear();
+                    return Some(item);
+                }
+                item => return Some(item),
+            }
+        }
+    }
+
+    /// Takes note that one of the feeds gave `nonce` back. Whether both have.
+    fn is_whole(&mut self, nonce: u64, of: usize) -> bool {
+        let other = (nonce, 1 - of);
+        if let Some(at) = self.halves.iter().position(|half| *half == other) {
+            self.halves.remove(at);
+            return true;
+        }
+        if self.halves.len() == HALVES {
+            self.halves.pop_front();
+        }
+        self.halves.push_back((nonce, of));
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    fn told(feed: &mut Feed) -> Option<FeedItem> {
+        feed.next().now_or_never().flatten()
+    }
+
+    #[test]
+    fn an_echo_of_two_feeds_is_told_once_both_gave_it_back() {
+        let sources = [FeedSource::new(8), FeedSource::new(8)];
+        let [first, second] = &sources;
+        let mut feed = Feed::merged(first.subscribe(), second.subscribe());
+        first.send(FeedItem::Echo(1));
+        first.send(FeedItem::Echo(1));
+        second.send(FeedItem::Echo(2));
+        assert_eq!(told(&mut feed), None);
+        first.send(FeedItem::Echo(2));
+        assert_eq!(told(&mut feed), Some(FeedItem::Echo(2)));
+        second.send(FeedItem::Echo(1));
+        assert_eq!(told(&mut feed), Some(FeedItem::Echo(1)));
+    }
+
+    #[test]
+    fn a_gap_in_either_feed_is_a_gap_and_no_echo_from_before_it_counts() {
+        for of in [0, 1] {
+            let sources = [FeedSource::new(8), FeedSource::new(8)];
+            let mut feed = Feed::merged(sources[0].subscribe(), sources[1].subscribe());
+            sources[of].send(FeedItem::Echo(1));
+            assert_eq!(told(&mut feed), None);
+            sources[of].send(FeedItem::Gap);
+            assert_eq!(told(&mut feed), Some(FeedItem::Gap));
+            sources[1 - of].send(FeedItem::Echo(1));
+            assert_eq!(told(&mut feed), None);
         }
     }
 }

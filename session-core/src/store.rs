@@ -217,6 +217,9 @@ impl StoreFacts {
 pub enum Consistency {
     /// Every call takes effect at one instant between its start and its end.
     Linearizable,
+    /// Every call on one session does. One on all that a subject has may take effect on some of them before
+    /// the others, but on all between its start and its end.
+    PerSession,
     /// Calls through one node do; between nodes a call takes effect once it has reached the other.
     Eventual,
 }

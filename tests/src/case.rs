@@ -35,6 +35,8 @@ pub(crate) enum Need {
     Quiet,
     /// Another handle to the same sessions.
     SecondHandle,
+    /// Calls that concern all sessions of a subject, and take effect at one instant.
+    OneInstant,
     /// A store of another prefix, schema or cluster name on the same server.
     Neighbour,
     /// A store that holds a stated number of sessions.

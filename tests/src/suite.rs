@@ -120,20 +120,31 @@ impl Suite {
     /// Runs the cases that the program's arguments choose, each as a test of its own.
     #[must_use]
     pub fn main(self) -> ExitCode {
-        let arguments = Arguments::from_args();
-        let suite = Arc::new(self);
-        let trials = all_cases()
-            .into_iter()
-            .map(|case| {
-                let suite = Arc::clone(&suite);
-                Trial::ignorable_test(case.name, move || match suite.run(case) {
-                    Outcome::Passed => Ok(Completion::Completed),
-                    Outcome::Ignored(reason) => Ok(Completion::ignored_with(reason)),
-                    Outcome::Failed(message) => Err(Failed::from(message)),
-                })
-            })
-            .collect();
-        libtest_mimic::run(&arguments, trials).exit_code()
+        let trials = self.trials("").collect();
+        libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    }
+
+    /// As [`Suite::main`], for several stores in one program. What a store is called begins the names of its
+    /// cases.
+    #[must_use]
+    pub fn main_of(suites: impl IntoIterator<Item = (String, Self)>) -> ExitCode {
+        let suites = suites.into_iter();
+        let trials = suites.flat_map(|(name, suite)| suite.trials(&format!("{name}::")));
+        let trials = trials.collect();
+        libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    }
+
+    fn trials(self, of: &str) -> impl Iterator<Item = Trial> + use<> {
+        let (suite, of) = (Arc::new(self), of.to_owned());
+        all_cases().into_iter().map(move |case| {
+            let suite = Arc::clone(&suite);
+            let run = move || match suite.run(case) {
+                Outcome::Passed => Ok(Completion::Completed),
+                Outcome::Ignored(reason) => Ok(Completion::ignored_with(reason)),
+                Outcome::Failed(message) => Err(Failed::from(message)),
+            };
+            Trial::ignorable_test(format!("{of}{}", case.name), run)
+        })
     }
 
     /// Runs one case by its name, for tests of the suite itself.
@@ -182,7 +193,7 @@ impl Suite {
             _ => None,
         };
         let handles = match self.consistency {
-            Consistency::Linearizable => opened.handles(),
+            Consistency::Linearizable | Consistency::PerSession => opened.handles(),
             // What is promised across nodes needs the earlier call to have arrived: other cases.
             _ => &opened.handles()[..1],
         };
@@ -227,8 +238,16 @@ impl Suite {
             Need::Bounded if self.bounded.is_none() => {
                 Some("it needs a store with a bound: Suite::bounded")
             }
-            Need::SecondHandle if self.consistency != Consistency::Linearizable => {
+            Need::SecondHandle
+                if !matches!(
+                    self.consistency,
+                    Consistency::Linearizable | Consistency::PerSession
+                ) =>
+            {
                 Some("it is about handles that see each other's calls at once")
+            }
+            Need::OneInstant if self.consistency != Consistency::Linearizable => {
+                Some("it is about calls on all sessions of a subject at one instant")
             }
             _ => None,
         }

@@ -7,7 +7,7 @@ mod error;
 mod event;
 mod key;
 mod presented;
-mod queue;
+pub(crate) mod queue;
 mod reserved;
 mod session;
 mod sessions;

@@ -12,20 +12,20 @@ use crate::id::SessionId;
 
 /// The queues of the sessions that are being updated in this process right now, and no others.
 #[derive(Debug, Default)]
-pub(super) struct Queues(Mutex<HashMap<SessionId, Weak<Semaphore>>>);
+pub(crate) struct Queues(Mutex<HashMap<SessionId, Weak<Semaphore>>>);
 
 /// How long an update waits for those before it.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// A turn in a session's queue; the next caller's begins when it is dropped.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(crate) struct Turn {
     _permit: OwnedSemaphorePermit,
 }
 
 impl Queues {
     /// Waits for a turn, at most [`LONGEST_WAIT`]. Turns come in the order of the calls.
-    pub(super) async fn turn(&self, id: SessionId) -> Option<Turn> {
+    pub(crate) async fn turn(&self, id: SessionId) -> Option<Turn> {
         let queue = self.queue(id);
         let permit = tokio::time::timeout(LONGEST_WAIT, queue.acquire_owned())
             .await

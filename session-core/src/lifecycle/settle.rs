@@ -25,7 +25,7 @@ pub(super) async fn apply(
         Err(error) if error.applied() == Applied::Unknown => error,
         answer => return answer,
     };
-    if change.is_pure_touch() || store.facts().consistency != Consistency::Linearizable {
+    if change.is_pure_touch() || store.facts().consistency == Consistency::Eventual {
         return Err(doubt);
     }
     // Of all tries the guard lets one in.

@@ -64,6 +64,20 @@ impl NewRecord {
         self.predecessor
     }
 
+    /// The same session under another revision, with no entries but these.
+    pub(crate) fn waiting(&self, entries: Vec<(EntryName, JsonText)>) -> Self {
+        Self {
+            revision: Revision::random(),
+            entries,
+            ..self.clone()
+        }
+    }
+
+    /// What it begins with.
+    pub(crate) fn entries(&self) -> &[(EntryName, JsonText)] {
+        &self.entries
+    }
+
     /// The revision that the record will start with.
     #[must_use]
     pub const fn revision(&self) -> Revision {
