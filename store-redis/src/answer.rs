@@ -70,6 +70,18 @@ impl Answer {
     }
 }
 
+/// Two instants, packed: the answer of the script that is run most.
+pub(crate) fn instants(value: &Value) -> Option<[Timestamp; 2]> {
+    let Value::BulkString(bytes) = value else {
+        return None;
+    };
+    let (instants, []) = bytes.as_chunks() else {
+        return None;
+    };
+    let instants: &[_; 2] = instants.try_into().ok()?;
+    Some(instants.map(|instant| Timestamp::from_millis(u64::from_be_bytes(instant))))
+}
+
 /// Reads a stored record.
 pub(crate) fn record(bytes: Vec<u8>) -> Result<Record, StoreError> {
     Record::from_bytes(bytes).map_err(|reason| StoreError::corrupt(NAME, reason))

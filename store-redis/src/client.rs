@@ -1,17 +1,18 @@
 //! Sending commands to the server that they are for, within the time that a call may take.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis::Value;
-use session_core::StoreError;
-use tokio::time::{Instant, sleep, timeout_at};
+use session_core::{Applied, Deadline, StoreError};
+use tokio::time::sleep;
 
 use crate::address::Address;
 use crate::cluster::Cluster;
-use crate::command::Command;
-use crate::connection::{Connection, Connector, Form};
-use crate::failure::{Elsewhere, Failure, config, in_doubt, of_answer, of_connecting, unavailable};
+use crate::command::{Command, Form};
+use crate::connection::{Connection, Connector};
+use crate::failure::{Elsewhere, Failure, config, of_answer, of_connecting, unavailable};
 use crate::greeting::Greeting;
 use crate::layout::{Layout, Master};
 use crate::node::Node;
@@ -23,8 +24,6 @@ pub(crate) struct Client {
     pub(crate) servers: Servers,
     /// How long a call may take.
     pub(crate) limit: Duration,
-    /// How many replicas a write waits for.
-    pub(crate) replicas: u32,
 }
 
 #[derive(Debug)]
@@ -43,9 +42,6 @@ impl Servers {
     }
 }
 
-/// When a call must be over.
-pub(crate) type Deadline = Instant;
-
 /// How often a call may be sent on before it is given up.
 const REDIRECTIONS: usize = 16;
 /// How long a call waits for a slot that is between two nodes.
@@ -54,65 +50,46 @@ const PAUSE: Duration = Duration::from_millis(20);
 impl Client {
     /// When a call that begins now must be over.
     pub(crate) fn deadline(&self) -> Deadline {
-        sleep(self.limit).deadline()
-    }
-
-    fn is_over(by: Deadline) -> bool {
-        sleep(Duration::ZERO).deadline() >= by
+        Deadline::after(self.limit)
     }
 
     /// Sends a command, follows redirections, and waits for the answer.
     ///
     /// Nothing is sent again that a server may have carried out.
     pub(crate) async fn run(&self, command: &Command, by: Deadline) -> Result<Value, StoreError> {
-        if Self::is_over(by) {
-            return Err(unavailable().because("no time is left"));
-        }
-        let mut waits_for = None;
-        match timeout_at(by, self.follow(command, &mut waits_for)).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                let error = match waits_for {
-                    Some(connection) => {
-                        // It may be cut without either end knowing.
-                        Connection::retire(&connection);
-                        in_doubt(command.writes())
-                    }
-                    None => unavailable(),
-                };
-                Err(error.because("no answer in time"))
-            }
-        }
-    }
-
-    async fn follow(
-        &self,
-        command: &Command,
-        waits_for: &mut Option<Arc<Connection>>,
-    ) -> Result<Value, StoreError> {
-        let mut form = Form {
-            acknowledged: self.acknowledgement().filter(|_| command.writes()),
-            ..Form::default()
-        };
-        let mut node = self.node_for(command.slot()).await?;
+        let mut command = Cow::Borrowed(command);
+        let mut form = Form::default();
+        let mut node = in_time(by, self.node_for(command.slot())).await?;
         let mut asked_again = false;
         for _ in 0..REDIRECTIONS {
-            let connection = match node.connection(&self.connector).await {
+            let connection = match in_time(by, node.connection(&self.connector)).await {
                 Ok(connection) => connection,
                 Err(error) => {
-                    node = self.instead_of(&node, command.slot()).await.ok_or(error)?;
+                    let instead = self.instead_of(&node, command.slot());
+                    node = by.within(instead).await.flatten().ok_or(error)?;
                     continue;
                 }
             };
-            *waits_for = Some(Arc::clone(&connection));
-            let answer = connection.send(command, form).await;
-            *waits_for = None;
-            let error = match answer {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
+            let error = match connection.send(&command, form, by).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) => error,
+                // It waited, and the connection was given up before its turn came.
+                Err(error)
+                    if error.applied() == Applied::No
+                        && !connection.is_open()
+                        && !by.has_passed() =>
+                {
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
             let was_asking = std::mem::take(&mut form.asking);
-            match of_answer(error, command.writes()) {
+            let failure = of_answer(error, command.writes());
+            if failure.is_about_a_slot() {
+                // One key is somewhere. Two may be at two nodes.
+                command = Cow::Owned(command.whole().into_owned());
+            }
+            match failure {
                 Failure::NoScript => {
                     form.with_text = true;
                     form.asking = was_asking;
@@ -127,8 +104,8 @@ impl Client {
                     form.asking = true;
                 }
                 Failure::TryAgain => {
-                    sleep(PAUSE).await;
-                    node = self.node_for(command.slot()).await?;
+                    by.within(sleep(PAUSE)).await.ok_or_else(overdue)?;
+                    node = in_time(by, self.node_for(command.slot())).await?;
                 }
                 Failure::Demoted(error) => {
                     connection.retire();
@@ -152,9 +129,7 @@ impl Client {
             let connection = self.connection_for(slot).await?;
             connection.is_crowded().await.map_err(of_connecting)
         };
-        timeout_at(by, asked)
-            .await
-            .unwrap_or_else(|_| Err(unavailable().because("no answer in time")))
+        in_time(by, asked).await
     }
 
     /// A connection to the server of a slot.
@@ -237,11 +212,16 @@ impl Client {
             (Servers::One(_), _) => Err(config().because("the server is a node of a cluster")),
         }
     }
+}
 
-    /// How many replicas a write waits for, and for how many milliseconds: less than a call may take, so
-    /// that the reason is told when they are too few.
-    fn acknowledgement(&self) -> Option<(u32, u64)> {
-        let millis = self.limit.as_millis() / 2;
-        (self.replicas > 0).then(|| (self.replicas, u64::try_from(millis).unwrap_or(u64::MAX)))
-    }
+/// What is done before anything is sent.
+async fn in_time<T>(
+    by: Deadline,
+    preparing: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    by.within(preparing).await.unwrap_or_else(|| Err(overdue()))
+}
+
+fn overdue() -> StoreError {
+    unavailable().because("no answer in time")
 }

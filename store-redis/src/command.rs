@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use redis::{Arg, Cmd, ToRedisArgs};
+use session_core::Record;
 
 use crate::script::Script;
 use crate::slot::slot_of;
@@ -14,7 +15,19 @@ pub(crate) struct Command {
     script: Option<&'static Script>,
     slot: u16,
     writes: bool,
+    staged: Option<Staged>,
 }
+
+/// A record that is put under a key of its own before the command, which moves it to its place. So it does not
+/// pass through a script, where every byte costs time.
+#[derive(Clone, Debug)]
+struct Staged {
+    key: String,
+    record: Record,
+}
+
+/// How long a staged record is kept, in milliseconds, should the command be lost that is sent with it.
+const STAGED_FOR: &[u8] = b"10000";
 
 impl Command {
     /// A step that a script takes, on keys that have `tag`.
@@ -26,6 +39,7 @@ impl Command {
             script: Some(script),
             slot: slot_of(tag),
             writes: true,
+            staged: None,
         }
     }
 
@@ -36,6 +50,7 @@ impl Command {
             script: None,
             slot: slot_of(tag),
             writes: false,
+            staged: None,
         }
     }
 
@@ -60,19 +75,89 @@ impl Command {
         self.slot
     }
 
+    /// Has `record` staged under `key`, the last of the script's keys. The last of its arguments is empty.
+    pub(crate) fn staged(mut self, key: String, record: &Record) -> Self {
+        self.staged = Some(Staged {
+            key,
+            record: record.clone(),
+        });
+        self
+    }
+
+    /// The same without another key: with the staged record, if there is one, as its last argument.
+    pub(crate) fn whole(&self) -> Cow<'_, Self> {
+        let Some(staged) = &self.staged else {
+            return Cow::Borrowed(self);
+        };
+        let mut words: Vec<_> = self.words().collect();
+        words.pop();
+        words.push(staged.record.as_bytes());
+        let key = words.get(3).copied().unwrap_or_default();
+        words.splice(2..5, [&b"1"[..], key]);
+        Cow::Owned(Self {
+            cmd: Cmd::new().arg(words).take(),
+            staged: None,
+            ..self.clone()
+        })
+    }
+
+    /// What is sent, in this form.
+    pub(crate) fn packet(&self, form: Form) -> Packet {
+        let mut packet = Packet::default();
+        if form.asking {
+            packet.lead(&[b"ASKING"]);
+        }
+        if let Some(Staged { key, record }) = &self.staged {
+            packet.lead(&[b"SET", key.as_bytes(), record.as_bytes(), b"PX", STAGED_FOR]);
+        }
+        self.cmd(form.with_text)
+            .write_packed_command(&mut packet.bytes);
+        packet
+    }
+
     /// The command for a server that has seen the script; with its text, for one that has not.
-    pub(crate) fn cmd(&self, with_text: bool) -> Cow<'_, Cmd> {
+    fn cmd(&self, with_text: bool) -> Cow<'_, Cmd> {
         let Some(script) = self.script.filter(|_| with_text) else {
             return Cow::Borrowed(&self.cmd);
         };
         let mut cmd = redis::cmd("EVAL");
         cmd.arg(script.text());
-        for arg in self.cmd.args_iter().skip(2) {
-            if let Arg::Simple(arg) = arg {
-                cmd.arg(arg);
-            }
+        for word in self.words().skip(2) {
+            cmd.arg(word);
         }
         Cow::Owned(cmd)
+    }
+
+    fn words(&self) -> impl Iterator<Item = &[u8]> {
+        self.cmd.args_iter().map(|word| match word {
+            Arg::Simple(word) => word,
+            _ => &[],
+        })
+    }
+}
+
+/// How a command is sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Form {
+    /// With the script's text, for a server that does not know it yet.
+    pub(crate) with_text: bool,
+    /// To a node that the slot is on its way to.
+    pub(crate) asking: bool,
+}
+
+/// One operation as it is sent: a command, after others that lead up to it.
+#[derive(Debug, Default)]
+pub(crate) struct Packet {
+    pub(crate) bytes: Vec<u8>,
+    /// How many answers come before its own. It says itself what became of them.
+    pub(crate) leading: usize,
+}
+
+impl Packet {
+    fn lead(&mut self, words: &[&[u8]]) {
+        self.leading += 1;
+        let words: Vec<_> = words.iter().map(|word| word.to_vec()).collect();
+        self.bytes.extend(redis::pack_command(&words));
     }
 }
 

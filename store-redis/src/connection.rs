@@ -1,25 +1,23 @@
-//! One connection, shared by all calls, and how it is made.
+//! A server as it was connected to, and how that is done.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use redis::aio::{MultiplexedConnection, PubSub};
-use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind as DriverKind, ProtocolVersion, RedisConnectionInfo,
-    RedisResult, Value,
-};
-use session_core::{Clock, StoreError, SystemClock, Timestamp};
-use tokio::io::{AsyncRead, AsyncWrite};
+use redis::aio::PubSub;
+use redis::{Cmd, ProtocolVersion, RedisConnectionInfo, RedisResult, Value};
+use session_core::{Clock, Coalescer, Coalescing, Deadline, StoreError, SystemClock, Timestamp};
 use tokio::net::TcpStream;
-use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use crate::address::Address;
-use crate::command::Command;
+use crate::batches::Batches;
+use crate::command::{Command, Form};
 use crate::failure::{of_connecting, unavailable};
 use crate::greeting::{Greeting, Terms};
+use crate::wire::Stream;
+use crate::wires::Wires;
 
 /// How connections are made.
 #[derive(Clone)]
@@ -30,6 +28,8 @@ pub(crate) struct Connector {
     pub(crate) terms: Terms,
     /// How long one may take: less than a call may, so that a call can turn to another server.
     pub(crate) limit: Duration,
+    /// How many replicas a change waits for, and for how many milliseconds.
+    pub(crate) acknowledged: Option<(u32, u64)>,
 }
 
 impl fmt::Debug for Connector {
@@ -42,14 +42,6 @@ impl fmt::Debug for Connector {
             .finish_non_exhaustive()
     }
 }
-
-/// How many calls wait in a connection's own queue: those beyond wait for a place.
-const QUEUE: usize = 1024;
-/// How many bytes are gathered before they are sent.
-const GATHERED: usize = 64 << 10;
-
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 impl Connector {
     /// A user's name, password and database.
@@ -73,41 +65,18 @@ impl Connector {
 
     /// Connects to a server that sessions can be trusted to.
     pub(crate) async fn connect(&self, address: &Address) -> Result<Connection, StoreError> {
-        self.within_limit(async {
-            let connection = self.open(address).await?;
-            let info = connection.info(None).await.map_err(of_connecting)?;
-            Greeting::new(&info).check(&self.terms)?;
-            Ok(connection)
-        })
-        .await
+        self.connection(address, true).await
     }
 
     /// Connects to whatever server there is.
     pub(crate) async fn open(&self, address: &Address) -> Result<Connection, StoreError> {
-        self.within_limit(async {
-            let config = AsyncConnectionConfig::new()
-                .set_connection_timeout(None)
-                .set_response_timeout(None)
-                .set_pipeline_buffer_size(QUEUE)
-                .set_write_backpressure_boundary(GATHERED);
-            let stream = self.stream(address).await?;
-            let made = MultiplexedConnection::new_with_config(&self.login, stream, config).await;
-            let (multiplexed, driver) = made.map_err(of_connecting)?;
-            let is_open = Arc::new(AtomicBool::new(true));
-            let closing = Closing(Arc::clone(&is_open));
-            let driver = tokio::spawn(async move {
-                let _closing = closing;
-                driver.await;
-            });
-            Ok(Connection {
-                address: address.clone(),
-                multiplexed,
-                is_open,
-                driver: driver.abort_handle(),
-                crowd: Crowd::default(),
-            })
-        })
-        .await
+        self.connection(address, false).await
+    }
+
+    async fn connection(&self, address: &Address, trusts: bool) -> Result<Connection, StoreError> {
+        let wires = Wires::new(self.clone(), address.clone(), trusts);
+        wires.put_back(wires.open().await?);
+        Ok(Connection::by(Arc::new(wires)))
     }
 
     /// Connects to hear of what is published.
@@ -126,7 +95,7 @@ impl Connector {
         .await
     }
 
-    async fn stream(&self, address: &Address) -> Result<Box<dyn Stream>, StoreError> {
+    pub(crate) async fn stream(&self, address: &Address) -> Result<Box<dyn Stream>, StoreError> {
         let made = TcpStream::connect((&*address.host, address.port)).await;
         let stream = made.map_err(|error| unavailable().because(error))?;
         stream
@@ -139,7 +108,7 @@ impl Connector {
         Ok(Box::new(stream))
     }
 
-    async fn within_limit<T>(
+    pub(crate) async fn within_limit<T>(
         &self,
         connecting: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
@@ -149,22 +118,13 @@ impl Connector {
     }
 }
 
-/// One connection. Calls that are made at the same time are sent together; answers come in their order.
+/// A server as it was connected to. Calls that are made at the same time are sent together.
 pub(crate) struct Connection {
-    address: Address,
-    multiplexed: MultiplexedConnection,
-    is_open: Arc<AtomicBool>,
-    driver: AbortHandle,
+    wires: Arc<Wires>,
+    /// Apart, because what is known of one that is never answered differs.
+    questions: Coalescer<Batches>,
+    changes: Coalescer<Batches>,
     crowd: Crowd,
-}
-
-/// Says that a connection is closed when what drives it has ended, or its runtime has.
-struct Closing(Arc<AtomicBool>);
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
-    }
 }
 
 /// What was last heard of the server's memory.
@@ -178,47 +138,44 @@ struct Crowd {
 const HEARSAY: Duration = Duration::from_secs(1);
 
 impl Connection {
-    pub(crate) const fn address(&self) -> &Address {
-        &self.address
+    fn by(wires: Arc<Wires>) -> Self {
+        let batches = |changes| {
+            let wires = Arc::clone(&wires);
+            Coalescer::new(Batches::new(wires, changes), Coalescing::default())
+        };
+        Self {
+            questions: batches(false),
+            changes: batches(true),
+            wires,
+            crowd: Crowd::default(),
+        }
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        self.wires.address()
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        self.is_open.load(Ordering::Acquire)
+        self.wires.are_open()
     }
 
-    /// Has no further call use it. What waits to be sent for calls that are over is not sent any more.
+    /// Has no further call use it.
     pub(crate) fn retire(&self) {
-        self.is_open.store(false, Ordering::Release);
+        self.wires.close();
     }
 
-    /// Sends a command, and waits for its answer.
-    pub(crate) async fn send(&self, command: &Command, form: Form) -> RedisResult<Value> {
-        let mut multiplexed = self.multiplexed.clone();
-        let cmd = command.cmd(form.with_text);
-        if !form.asking && form.acknowledged.is_none() {
-            return multiplexed.send_packed_command(&cmd).await?.extract_error();
-        }
-        // One message, so that nothing comes between its parts.
-        let mut parts = redis::Pipeline::new();
-        if form.asking {
-            parts.cmd("ASKING");
-        }
-        parts.add_command(cmd.into_owned());
-        if let Some((replicas, limit)) = form.acknowledged {
-            parts.cmd("WAIT").arg(replicas).arg(limit);
-        }
-        let count = parts.len();
-        let answers = multiplexed.send_packed_commands(&parts, 0, count).await?;
-        let mut answers = answers.into_iter().skip(usize::from(form.asking));
-        let answer = answers.next().unwrap_or_default().extract_error()?;
-        if let Some((replicas, _)) = form.acknowledged {
-            let reached = answers.next().unwrap_or_default().extract_error()?;
-            if !matches!(reached, Value::Int(reached) if reached >= replicas.into()) {
-                const WHY: &str = "fewer replicas than asked for have the change";
-                return Err((DriverKind::Client, WHY).into());
-            }
-        }
-        Ok(answer)
+    /// Sends a command, and waits for its answer; an error if there is none, or if it was not sent.
+    pub(crate) async fn send(
+        &self,
+        command: &Command,
+        form: Form,
+        by: Deadline,
+    ) -> Result<RedisResult<Value>, StoreError> {
+        let calls = match command.writes() {
+            true => &self.changes,
+            false => &self.questions,
+        };
+        calls.call(command.packet(form), by).await
     }
 
     /// Whether more than four fifths of the server's memory are used, or were a second ago.
@@ -244,35 +201,14 @@ impl Connection {
 
     /// Sends a command that is for this server, whoever it is.
     pub(crate) async fn ask(&self, command: &Cmd) -> RedisResult<Value> {
-        let mut multiplexed = self.multiplexed.clone();
-        multiplexed
-            .send_packed_command(command)
-            .await?
-            .extract_error()
-    }
-}
-
-/// How a command is sent.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Form {
-    /// With the script's text, for a server that does not know it yet.
-    pub(crate) with_text: bool,
-    /// To a node that the slot is on its way to.
-    pub(crate) asking: bool,
-    /// Waiting for so many replicas, for so many milliseconds.
-    pub(crate) acknowledged: Option<(u32, u64)>,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
+        self.wires.ask(command).await
     }
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
-            .field("address", &self.address)
+            .field("address", self.address())
             .field("is_open", &self.is_open())
             .finish_non_exhaustive()
     }

@@ -26,6 +26,13 @@ pub(crate) enum Failure {
     Final(StoreError),
 }
 
+impl Failure {
+    /// Whether the slot is elsewhere, or on its way.
+    pub(crate) const fn is_about_a_slot(&self) -> bool {
+        matches!(self, Self::Moved(_) | Self::Ask(_) | Self::TryAgain)
+    }
+}
+
 /// Another node of the cluster, as one of them names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Elsewhere(Box<str>);

@@ -6,6 +6,7 @@
 //! | `{prefix}{beef}:u:{subject}` | the ids of a subject's sessions, by when they were signed in |
 //! | `{prefix}{beef}:f:{subject}` | a subject's fence |
 //! | `{prefix}{beef}:t:{nonce}` | the latest try under a ticket, after the first |
+//! | `{prefix}{beef}:w:{number}` | the next record of a session, for the moment before it is renamed |
 //! | `{prefix}{meta}:sharding` | how subjects are placed in shards |
 //!
 //! `{beef}` in braces is a shard in hexadecimal, and the part by which a cluster places keys: whatever
@@ -65,6 +66,10 @@ impl Keys {
         format!("{}{{{}}}:t:{nonce:016x}", self.prefix, tag(shard))
     }
 
+    pub(crate) fn staged(&self, shard: Shard, number: u64) -> String {
+        format!("{}{{{}}}:w:{number:016x}", self.prefix, tag(shard))
+    }
+
     pub(crate) fn sharding(&self) -> String {
         format!("{}{{{META}}}:sharding", self.prefix)
     }
@@ -109,6 +114,7 @@ mod tests {
             keys.index(shard, &subject),
             keys.fence(shard, &subject),
             keys.latest_try(shard, 7),
+            keys.staged(shard, 7),
         ] {
             assert!(key.starts_with("app:{beef}:"), "{key}");
         }

@@ -58,7 +58,7 @@
 //!
 //! ```text
 //! ACL SETUSER app on >… resetkeys ~session:* resetchannels &session:feed -@all
-//!     +eval +evalsha +time +get +set +getrange +setrange +del +pttl +pexpireat
+//!     +eval +evalsha +time +get +set +getrange +setrange +rename +del +pttl +pexpireat
 //!     +zadd +zrange +zrandmember +zrem +zscore +publish +subscribe +ping +info +scan +select
 //! ```
 //!
@@ -68,6 +68,7 @@
 mod address;
 mod answer;
 mod apply;
+mod batches;
 mod client;
 mod clock;
 mod cluster;
@@ -89,6 +90,8 @@ mod store;
 #[cfg(feature = "tls")]
 mod tls;
 mod turns;
+mod wire;
+mod wires;
 
 pub use options::RedisStoreBuilder;
 pub use store::RedisStore;

@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::Duration;
 
-use session_core::{Bounds, Clock, ClockSource, Sharding, StoreError, StoreFacts};
+use session_core::{Bounds, Clock, ClockSource, Revision, Sharding, StoreError, StoreFacts};
 
 use crate::address::{Location, Topology};
 use crate::client::{Client, Servers};
@@ -231,6 +231,7 @@ impl RedisStoreBuilder {
             channel,
             clock,
             turns: Turns::new(),
+            staged: AtomicU64::new(Revision::random().to_u64()),
             telling: None,
             walk: Walk::default(),
         };
@@ -262,6 +263,7 @@ impl RedisStoreBuilder {
                 cluster: is_cluster,
             },
             limit: self.limit / 2,
+            acknowledged: self.acknowledged(),
         };
         if location.tls && cfg!(not(feature = "tls")) {
             return Err(config().because("TLS needs the feature `tls` of store-redis"));
@@ -289,8 +291,14 @@ impl RedisStoreBuilder {
             connector,
             servers,
             limit: self.limit,
-            replicas: self.replicas,
         })
+    }
+
+    /// How many replicas a change waits for, and for how many milliseconds: less than a call may take, so
+    /// that the reason is told when they are too few.
+    fn acknowledged(&self) -> Option<(u32, u64)> {
+        let millis = self.limit.as_millis() / 2;
+        (self.replicas > 0).then(|| (self.replicas, u64::try_from(millis).unwrap_or(u64::MAX)))
     }
 }
 

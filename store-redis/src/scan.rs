@@ -6,10 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use redis::{FromRedisValue, Value};
-use session_core::{Loaded, Record, Scan, SessionId, StoreError};
+use session_core::{Deadline, Loaded, Record, Scan, SessionId, StoreError};
 
 use crate::answer::loaded;
-use crate::client::Deadline;
 use crate::command::Command;
 use crate::connection::Connection;
 use crate::failure::unavailable;

@@ -6,21 +6,21 @@ macro_rules! script {
     ($name:ident, $($file:literal),*) => {
         pub(crate) static $name: Script = Script(LazyLock::new(|| {
             Source::new(concat!(
-                include_str!("scripts/common.lua"),
+                include_str!("scripts/clock.lua"),
                 $(include_str!(concat!("scripts/", $file, ".lua"))),*
             ))
         }));
     };
 }
 
-script!(AGREE, "subject", "agree");
+script!(AGREE, "record", "subject", "agree");
 script!(APPLY, "apply");
-script!(CREATE, "create");
-script!(DELETE, "subject", "delete");
-script!(FETCH, "fetch");
-script!(REVOKE, "subject", "revoke");
-script!(SESSIONS_OF, "subject", "sessions_of");
-script!(SIGN_IN, "subject", "sign_in");
+script!(CREATE, "record", "create");
+script!(DELETE, "record", "subject", "delete");
+script!(FETCH, "record", "fetch");
+script!(REVOKE, "record", "subject", "revoke");
+script!(SESSIONS_OF, "record", "subject", "sessions_of");
+script!(SIGN_IN, "record", "subject", "sign_in");
 script!(TICKET, "ticket");
 
 /// One atomic step, as a Lua script.

@@ -2,17 +2,19 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use redis::Value;
 use session_core::{
-    Abilities, Admission, Application, Change, Creation, ErrorKind, Fence, Freshness, LimitPolicy,
-    Loaded, NewRecord, Record, Revision, SessionId, SessionStore, Shard, SignInLimit, StoreError,
-    StoreFacts, Subject, Ticket, Timestamp,
+    Abilities, Admission, Application, Change, Creation, Deadline, ErrorKind, Fence, Freshness,
+    LimitPolicy, Loaded, NewRecord, Record, Revision, SessionId, SessionStore, Shard, SignInLimit,
+    StoreError, StoreFacts, Subject, Ticket, Timestamp,
 };
 
 use crate::answer::{Answer, loaded};
 use crate::apply::{Packed, apply};
-use crate::client::{Client, Deadline};
+use crate::client::Client;
 use crate::clock::{StoreClock, ahead_of};
 use crate::command::Command;
 use crate::failure::{config, unexpected};
@@ -39,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) channel: String,
     pub(crate) clock: StoreClock,
     pub(crate) turns: Turns,
+    /// Numbers what is staged, from a random number on.
+    pub(crate) staged: AtomicU64,
     pub(crate) telling: Option<Telling>,
     pub(crate) walk: Walk,
 }
@@ -74,7 +78,7 @@ impl Shared {
         self.script(script, id.shard(), &[&self.keys.session(id)])
     }
 
-    fn script(&self, script: &'static Script, shard: Shard, keys: &[&str]) -> Command {
+    pub(crate) fn script(&self, script: &'static Script, shard: Shard, keys: &[&str]) -> Command {
         Command::script(script, &tag(shard), keys)
             .arg(
                 self.clock
@@ -88,9 +92,20 @@ impl Shared {
     /// Takes a step.
     pub(crate) async fn ask(&self, command: &Command, by: Deadline) -> Result<Answer, StoreError> {
         let value = self.client.run(command, by).await?;
+        self.read(command, value)
+    }
+
+    /// Reads what a step answered.
+    pub(crate) fn read(&self, command: &Command, value: Value) -> Result<Answer, StoreError> {
         let answer = Answer::read(value, command.writes())?;
         self.clock.heard(answer.now);
         Ok(answer)
+    }
+
+    /// Where the next record of a session may stand for a moment, and nothing else does.
+    pub(crate) fn staging_place(&self, id: SessionId) -> String {
+        let number = self.staged.fetch_add(1, Ordering::Relaxed);
+        self.keys.staged(id.shard(), number)
     }
 
     fn shard_of(&self, subject: &Subject) -> Shard {

@@ -210,6 +210,10 @@ async fn a_slot_on_its_way_answers_rightly_or_not_at_all() {
     assert!(matches!(created, Creation::Created(_)));
     assert!(live(&store, new).await.is_some());
     assert!(write(&store, new, "b", "2").await.unwrap());
+    // What is large is written by two keys elsewhere, and by one here.
+    let large = format!("\"{}\"", "x".repeat(5000));
+    assert!(write(&store, first, "large", &large).await.unwrap());
+    assert!(write(&store, new, "large", &large).await.unwrap());
     assert_eq!(store.sessions_of(&subject).await.unwrap().len(), 2);
 
     // The index is there, the sessions are still here: nobody may take them for gone.
@@ -331,7 +335,7 @@ async fn a_nonce_is_refused_by_a_server_that_became_a_replica() {
 #[tokio::test]
 async fn the_documented_rights_are_enough_on_a_cluster() {
     const RIGHTS: &str = "on >secret resetkeys ~session:* resetchannels &session:feed -@all \
-        +eval +evalsha +time +get +set +getrange +setrange +del +pttl +pexpireat +wait \
+        +eval +evalsha +time +get +set +getrange +setrange +rename +del +pttl +pexpireat +wait \
         +zadd +zrange +zrandmember +zrem +zscore +publish +subscribe +ping +info +scan +select \
         +cluster|slots +cluster|nodes +cluster|keyslot +asking";
     let mut cluster = RedisCluster::start(true);

@@ -152,7 +152,7 @@ async fn what_cannot_work_is_refused_when_it_connects() {
 
 /// The rights that the crate's documentation names.
 const RIGHTS: &str = "on >secret resetkeys ~app:* resetchannels &app:feed -@all \
-    +eval +evalsha +time +get +set +getrange +setrange +del +pttl +pexpireat \
+    +eval +evalsha +time +get +set +getrange +setrange +rename +del +pttl +pexpireat \
     +zadd +zrange +zrandmember +zrem +zscore +publish +subscribe +ping +info +scan +select";
 
 fn with_rights(server: &RedisServer, rights: &str) -> RedisStoreBuilder {
