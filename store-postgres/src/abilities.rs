@@ -53,7 +53,7 @@ impl PostgresStore {
             .bind(self.test_now())
             .bind(i64::try_from(step).unwrap_or(i64::MAX))
             .bind(row::duration_millis(memory));
-        let mut call = shared.connections.call().await?;
+        let mut call = shared.connections.begin().await?;
         let Some(row) = call.row(query, Applied::Unknown).await? else {
             return Ok((0, 0));
         };
@@ -83,8 +83,9 @@ impl Watch for PostgresStore {
         let query = sqlx::query("SELECT pg_notify($1, $2)")
             .bind(channel)
             .bind(nonce_payload(nonce));
-        let mut call = shared.connections.call().await?;
-        call.row(query, Applied::No).await.map(drop)
+        let mut call = shared.connections.begin().await?;
+        call.row(query, Applied::No).await?;
+        Ok(())
     }
 }
 
@@ -103,7 +104,7 @@ impl Scan for PostgresStore {
             .bind(self.test_now());
         let rows = shared
             .connections
-            .call()
+            .begin()
             .await?
             .rows(query, Applied::No)
             .await?;

@@ -1,48 +1,46 @@
 //! Changing a record: in one statement where that is exact, else under the row's lock.
 
 use session_core::{
-    Application, Applied, Change, Record, Refusal, SessionId, StoreError, Timestamp,
+    Application, Applied, Bounds, Change, Deadline, Record, Refusal, Revision, SessionId,
+    StoreError, Timestamp,
 };
 use sqlx::postgres::PgRow;
 
 use crate::connections::Call;
 use crate::failure;
+use crate::parts::Apply;
 use crate::row::{self, State, Stored, millis};
 use crate::store::{NAME, PostgresStore};
 
-/// What one statement writes, if it finds the record as expected.
-struct OneStep {
-    /// The revision that the record must have; any, for a touch.
-    replaces: Option<u64>,
-    /// The record with the edits, if there are any.
-    edited: Option<Record>,
-}
-
-impl OneStep {
-    /// The step for a change whose result depends on the clock in nothing but the last use: those that
-    /// judge secrets or set a deadline are computed under the row's lock, where the clock is known.
-    fn of(change: &Change, seen: Option<&Record>, store: &PostgresStore) -> Option<Self> {
+impl Apply {
+    /// The change in one statement, if its result depends on the clock in nothing but the last use: those
+    /// that judge secrets or set a deadline are computed under the row's lock, where the clock is known.
+    fn of(id: SessionId, change: &Change, seen: Option<&Record>, bounds: &Bounds) -> Option<Self> {
         if change.promotion().is_some()
             || change.renewal().is_some()
             || change.shortening().is_some()
         {
             return None;
         }
-        if change.is_pure_touch() {
-            return Some(Self {
-                replaces: change.guard().map(|guard| guard.to_u64()),
-                edited: None,
-            });
+        let revision_seen = seen.map(|seen| seen.revision().to_u64());
+        let mut part = Self {
+            id,
+            replaces: change.guard().map(Revision::to_u64),
+            revision: None,
+            touches: change.touches(),
+            settles_predecessor: change.settles_predecessor(),
+            edited: None,
+            seen: revision_seen,
+        };
+        if !change.is_pure_touch() {
+            let seen = seen?;
+            // A refusal is only ever given from a fresh copy.
+            let edited = seen.apply(change, seen.last_seen_at(), bounds).ok()?;
+            part.replaces = revision_seen;
+            part.revision = Some(change.revision().to_u64());
+            part.edited = change.has_edits().then_some(edited);
         }
-        let seen = seen?;
-        // A refusal is only ever given from a fresh copy.
-        let edited = seen
-            .apply(change, seen.last_seen_at(), &store.shared().facts.bounds)
-            .ok()?;
-        Some(Self {
-            replaces: Some(seen.revision().to_u64()),
-            edited: change.has_edits().then_some(edited),
-        })
+        Some(part)
     }
 }
 
@@ -53,45 +51,28 @@ impl PostgresStore {
         change: &Change,
         seen: Option<&Record>,
     ) -> Result<Application, StoreError> {
-        let mut call = self.shared().connections.call().await?;
-        if let Some(step) = OneStep::of(change, seen, self) {
-            let answer = self
-                .change_in_one_step(&mut call, id, change, seen, step)
-                .await?;
-            if let Some(application) = answer {
-                return Ok(application);
-            }
+        let shared = self.shared();
+        let deadline = shared.connections.deadline();
+        if let Some(part) = Apply::of(id, change, seen, &shared.facts.bounds)
+            && let Some(row) = shared.applying.call(part, deadline).await?
+            && let Some(application) = self.judged_change(change, seen, &row)?
+        {
+            return Ok(application);
         }
-        self.change_under_lock(&mut call, id, change).await
+        self.change_under_lock(deadline, id, change).await
     }
 
     /// Nothing, if the caller's copy was out of date.
-    async fn change_in_one_step(
+    fn judged_change(
         &self,
-        call: &mut Call<'_>,
-        id: SessionId,
         change: &Change,
         seen: Option<&Record>,
-        step: OneStep,
+        row: &PgRow,
     ) -> Result<Option<Application>, StoreError> {
-        let shared = self.shared();
-        let revision = (!change.is_pure_touch()).then(|| change.revision().to_u64());
-        let query = sqlx::query(shared.statements.apply.clone())
-            .bind(&id.as_bytes()[..])
-            .bind(self.test_now())
-            .bind(step.replaces.map(u64::cast_signed))
-            .bind(revision.map(u64::cast_signed))
-            .bind(change.touches())
-            .bind(change.settles_predecessor())
-            .bind(step.edited.as_ref().map(Record::entries_block))
-            .bind(seen.map(|seen| seen.revision().to_u64().cast_signed()));
-        let Some(row) = call.row(query, Applied::Unknown).await? else {
-            return Ok(Some(Application::Absent));
-        };
-        let is_applied: bool = row::last(&row)?;
+        let is_applied: bool = row::last(row)?;
         let (previous, now) =
-            begun(&row, seen).map_err(|error| if is_applied { error.unknown() } else { error })?;
-        match previous.apply(change, now, &shared.facts.bounds) {
+            begun(row, seen).map_err(|error| if is_applied { error.unknown() } else { error })?;
+        match previous.apply(change, now, &self.shared().facts.bounds) {
             Ok(record) if is_applied || change.is_pure_touch() => {
                 Ok(Some(Application::Applied { previous, record }))
             }
@@ -103,12 +84,13 @@ impl PostgresStore {
 
     async fn change_under_lock(
         &self,
-        call: &mut Call<'_>,
+        deadline: Deadline,
         id: SessionId,
         change: &Change,
     ) -> Result<Application, StoreError> {
+        let mut call = self.shared().connections.call(deadline).await?;
         call.begin().await?;
-        let answer = self.write_held(call, id, change).await;
+        let answer = self.write_held(&mut call, id, change).await;
         if let Ok(Application::Applied { .. }) = answer {
             call.commit().await?;
         } else {
@@ -120,7 +102,7 @@ impl PostgresStore {
 
     async fn write_held(
         &self,
-        call: &mut Call<'_>,
+        call: &mut Call,
         id: SessionId,
         change: &Change,
     ) -> Result<Application, StoreError> {
@@ -141,7 +123,7 @@ impl PostgresStore {
     /// The record in a row, once its lock is held, and what the clock shows then.
     pub(crate) async fn held(
         &self,
-        call: &mut Call<'_>,
+        call: &mut Call,
         id: SessionId,
     ) -> Result<Option<(Record, Timestamp)>, StoreError> {
         let query = sqlx::query(self.shared().statements.hold.clone())
@@ -153,7 +135,7 @@ impl PostgresStore {
 
     async fn write(
         &self,
-        call: &mut Call<'_>,
+        call: &mut Call,
         id: SessionId,
         change: &Change,
         previous: &Record,
@@ -173,7 +155,8 @@ impl PostgresStore {
             .bind(change.has_edits().then(|| record.entries_block()))
             .bind(shared.channel.as_deref().filter(|_| is_renewed));
         // Until the commit is sent, nothing is applied.
-        call.row(query, Applied::No).await.map(drop)
+        call.row(query, Applied::No).await?;
+        Ok(())
     }
 }
 

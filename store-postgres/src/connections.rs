@@ -1,16 +1,15 @@
 //! Connections that are held, and calls that end in time.
 
 use std::fmt;
-use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use session_core::{Applied, ErrorKind, StoreError};
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgRow};
+use session_core::{Applied, Deadline, ErrorKind, StoreError};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, Postgres, SqlStr};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::Sleep;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::failure::Failure;
 use crate::server::PostgresServer;
@@ -20,10 +19,13 @@ use crate::store::NAME;
 ///
 /// sqlx's own pool asks the server for a sign of life at each return, which makes one statement two round
 /// trips. Here a connection goes back as it is, and only if its call came to a clean end.
-pub(crate) struct Connections {
+#[derive(Clone)]
+pub(crate) struct Connections(Arc<Shared>);
+
+struct Shared {
     server: PostgresServer,
     idle: Mutex<Vec<PgConnection>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     time_limit: Duration,
     prepares_sessions: bool,
 }
@@ -35,44 +37,48 @@ impl Connections {
         time_limit: Duration,
         prepares_sessions: bool,
     ) -> Self {
-        Self {
+        Self(Arc::new(Shared {
             server,
             idle: Mutex::default(),
-            permits: Semaphore::new(max.clamp(1, Semaphore::MAX_PERMITS)),
+            permits: Arc::new(Semaphore::new(max.clamp(1, Semaphore::MAX_PERMITS))),
             time_limit,
             prepares_sessions,
-        }
+        }))
     }
 
-    pub(crate) const fn time_limit(&self) -> Duration {
-        self.time_limit
-    }
-
-    /// How the server is reached.
-    pub(crate) fn options(&self) -> Result<PgConnectOptions, StoreError> {
-        self.server
-            .options()
-            .map_err(|error| Failure::of(error, Applied::No).error)
+    pub(crate) fn time_limit(&self) -> Duration {
+        self.0.time_limit
     }
 
     /// Begins a call, which has the time limit from now.
-    pub(crate) async fn call(&self) -> Result<Call<'_>, StoreError> {
-        let mut deadline = Box::pin(tokio::time::sleep(self.time_limit));
+    pub(crate) async fn begin(&self) -> Result<Call, StoreError> {
+        self.call(self.deadline()).await
+    }
+
+    /// When a call that begins now must have ended.
+    pub(crate) fn deadline(&self) -> Deadline {
+        Deadline::after(self.time_limit())
+    }
+
+    /// Waits for a connection for a call that ends at `deadline`.
+    pub(crate) async fn call(&self, deadline: Deadline) -> Result<Call, StoreError> {
         let waiting = async {
-            let permit = self.permits.acquire().await;
+            let permit = Arc::clone(&self.0.permits).acquire_owned().await;
             let permit = permit.map_err(|_| StoreError::new(NAME, ErrorKind::Unavailable))?;
-            let idle = self.idle.lock().pop();
+            let idle = self.0.idle.lock().pop();
             let connection = match idle {
                 Some(connection) => connection,
-                None => self.connect().await?,
+                // Rare, and large.
+                None => Box::pin(self.connect()).await?,
             };
             Ok((permit, connection))
         };
-        let (permit, connection) = within(&mut deadline, waiting)
+        let (permit, connection) = deadline
+            .within(waiting)
             .await
             .unwrap_or_else(|| Err(Failure::overdue(Applied::No)))?;
         Ok(Call {
-            connections: self,
+            connections: self.clone(),
             connection: Some(connection),
             is_clean: true,
             deadline,
@@ -81,10 +87,10 @@ impl Connections {
     }
 
     async fn connect(&self) -> Result<PgConnection, StoreError> {
-        let options = self.options()?;
+        let options = self.0.server.options();
         let connecting = async {
-            let mut connection = options.connect().await?;
-            if self.prepares_sessions {
+            let mut connection = options?.connect().await?;
+            if self.0.prepares_sessions {
                 connection.execute(self.preparation()).await?;
             }
             Ok(connection)
@@ -97,7 +103,7 @@ impl Connections {
     /// The server gives up before the caller does, so that most that takes too long is known not to have
     /// been applied.
     fn preparation(&self) -> sqlx::RawSql {
-        let limit = self.time_limit.as_millis();
+        let limit = self.time_limit().as_millis();
         sqlx::raw_sql(AssertSqlSafe(format!(
             "SET lock_timeout = {}; SET statement_timeout = {}; \
              SET idle_in_transaction_session_timeout = {}; \
@@ -110,7 +116,7 @@ impl Connections {
 
     /// Closes what is idle: when one connection is lost, the others often are, too.
     fn forget_idle(&self) {
-        let idle = std::mem::take(&mut *self.idle.lock());
+        let idle = std::mem::take(&mut *self.0.idle.lock());
         drop(idle);
     }
 }
@@ -118,8 +124,8 @@ impl Connections {
 impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connections")
-            .field("idle", &self.idle.lock().len())
-            .field("time_limit", &self.time_limit)
+            .field("idle", &self.0.idle.lock().len())
+            .field("time_limit", &self.0.time_limit)
             .finish_non_exhaustive()
     }
 }
@@ -128,24 +134,24 @@ impl fmt::Debug for Connections {
 ///
 /// Whatever ends early, a caller that goes away or a time limit, closes the connection. The server then
 /// rolls back what was not yet on its way to be committed.
-pub(crate) struct Call<'a> {
-    connections: &'a Connections,
+pub(crate) struct Call {
+    connections: Connections,
     connection: Option<PgConnection>,
     is_clean: bool,
-    deadline: Pin<Box<Sleep>>,
-    _permit: SemaphorePermit<'a>,
+    deadline: Deadline,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl Call<'_> {
+impl Call {
     /// Sends one statement and waits for its end. `in_doubt` says what is known of its effect if no
     /// answer comes.
     pub(crate) async fn rows(
         &mut self,
         query: Query<'_, Postgres, PgArguments>,
         in_doubt: Applied,
-    ) -> Result<Vec<PgRow>, StoreError> {
+    ) -> Result<Vec<PgRow>, Failure> {
         let mut connection = self.take()?;
-        let answer = within(&mut self.deadline, query.fetch_all(&mut connection)).await;
+        let answer = self.deadline.within(query.fetch_all(&mut connection)).await;
         self.settle(connection, answer, in_doubt)
     }
 
@@ -154,7 +160,7 @@ impl Call<'_> {
         &mut self,
         query: Query<'_, Postgres, PgArguments>,
         in_doubt: Applied,
-    ) -> Result<Option<PgRow>, StoreError> {
+    ) -> Result<Option<PgRow>, Failure> {
         Ok(self.rows(query, in_doubt).await?.into_iter().next())
     }
 
@@ -184,15 +190,14 @@ impl Call<'_> {
     ) -> Result<(), StoreError> {
         let mut connection = self.take()?;
         let running = connection.execute(sqlx::raw_sql(SqlStr::from_static(command)));
-        let answer = within(&mut self.deadline, running).await;
-        self.settle(connection, answer, in_doubt).map(drop)
+        let answer = self.deadline.within(running).await;
+        self.settle(connection, answer, in_doubt)?;
+        Ok(())
     }
 
     /// Takes the connection out, so that it is closed if this call is dropped before it has answered.
-    fn take(&mut self) -> Result<PgConnection, StoreError> {
-        self.connection
-            .take()
-            .ok_or_else(|| StoreError::new(NAME, ErrorKind::Unavailable))
+    fn take(&mut self) -> Result<PgConnection, Failure> {
+        self.connection.take().ok_or_else(Failure::unconnected)
     }
 
     fn settle<T>(
@@ -200,7 +205,7 @@ impl Call<'_> {
         connection: PgConnection,
         answer: Option<Result<T, sqlx::Error>>,
         in_doubt: Applied,
-    ) -> Result<T, StoreError> {
+    ) -> Result<T, Failure> {
         match answer {
             Some(Ok(answer)) => {
                 self.connection = Some(connection);
@@ -213,28 +218,19 @@ impl Call<'_> {
                 } else {
                     self.connections.forget_idle();
                 }
-                Err(failure.error)
+                Err(failure)
             }
-            None => Err(Failure::overdue(in_doubt)),
+            None => Err(Failure::unanswered(in_doubt)),
         }
     }
 }
 
-impl Drop for Call<'_> {
+impl Drop for Call {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take()
             && self.is_clean
         {
-            self.connections.idle.lock().push(connection);
+            self.connections.0.idle.lock().push(connection);
         }
-    }
-}
-
-/// What `work` gives, or nothing if the deadline comes first.
-async fn within<T>(deadline: &mut Pin<Box<Sleep>>, work: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        biased;
-        answer = work => Some(answer),
-        () = deadline => None,
     }
 }

@@ -20,8 +20,12 @@
 //! [`unlogged`](PostgresStoreBuilder::unlogged) tables all sessions are, after a crash.
 //!
 //! Every verb but one is one statement and one round trip. A change that renews or first presents a
-//! secret, that shortens a deadline, or that finds its caller's copy out of date locks the row in a short
-//! transaction.
+//! secret, that shortens a deadline, that finds its caller's copy out of date or the row held by another
+//! locks the row in a short transaction.
+//!
+//! Loads, edits, touches and new sessions that arrive while others are under way are
+//! [coalesced](session_core::Coalescer): one statement over arrays, hence one commit. An idle store sends
+//! at once, and what the server refuses is refused to its own caller alone.
 //!
 //! # What a person sees
 //!
@@ -48,12 +52,14 @@
 
 mod abilities;
 mod apply;
+mod coalesced;
 mod connections;
 mod failure;
 mod feed;
 mod migrate;
 mod names;
 mod options;
+mod parts;
 mod pooler;
 mod row;
 mod server;

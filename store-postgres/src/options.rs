@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{Bounds, Clock, ClockSource, ErrorKind, Sharding, StoreError, StoreFacts};
+use session_core::{
+    Bounds, Clock, ClockSource, Coalescer, Coalescing, ErrorKind, Sharding, StoreError, StoreFacts,
+};
+use sqlx::SqlStr;
 
+use crate::coalesced::{Coalesced, Part};
 use crate::connections::Connections;
 use crate::failure::Failure;
 use crate::feed::Telling;
@@ -40,6 +44,7 @@ pub struct PostgresStoreBuilder {
     table_prefix: String,
     connections: usize,
     time_limit: Duration,
+    coalescing: Coalescing,
     facts: StoreFacts,
     test_clock: Option<Arc<dyn Clock>>,
     has_feed: bool,
@@ -58,6 +63,7 @@ impl PostgresStoreBuilder {
             table_prefix: "session_".to_owned(),
             connections: 10,
             time_limit: Duration::from_secs(5),
+            coalescing: Coalescing::default(),
             facts,
             test_clock: None,
             has_feed: true,
@@ -102,6 +108,13 @@ impl PostgresStoreBuilder {
     /// three quarters, so that what failed is mostly known not to have been applied.
     pub const fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
+        self
+    }
+
+    /// Sends reads, edits, touches and new sessions that arrive at the same time together, within `bounds`:
+    /// each kind for itself.
+    pub const fn coalescing(mut self, bounds: Coalescing) -> Self {
+        self.coalescing = bounds;
         self
     }
 
@@ -237,14 +250,28 @@ impl PostgresStoreBuilder {
         } else {
             (Telling::deaf(), None)
         };
+        let statements = Statements::new(&names);
         Ok(PostgresStore::over(Shared {
+            loading: self.coalescer(&statements.load, &connections),
+            creating: self.coalescer(&statements.create, &connections),
+            applying: self.coalescer(&statements.apply, &connections),
             facts: self.facts,
-            statements: Statements::new(&names),
+            statements,
             connections,
             test_clock: self.test_clock,
             telling,
             channel,
         }))
+    }
+
+    fn coalescer<P: Part>(
+        &self,
+        statement: &SqlStr,
+        connections: &Connections,
+    ) -> Coalescer<Coalesced<P>> {
+        let clock = self.test_clock.clone();
+        let statement = Coalesced::new(statement.clone(), connections.clone(), clock);
+        Coalescer::new(statement, self.coalescing)
     }
 
     async fn direct(&self) -> Result<sqlx::PgConnection, StoreError> {

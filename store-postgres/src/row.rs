@@ -73,6 +73,11 @@ where
     get(row, at::LAST)
 }
 
+/// Whose row it is of those that a statement over arrays was asked for: its last column.
+pub(crate) fn whose(row: &PgRow) -> Result<SessionId, StoreError> {
+    id(get(row, row.len().saturating_sub(1))?)
+}
+
 pub(crate) fn get<'r, T>(row: &'r PgRow, index: usize) -> Result<T, StoreError>
 where
     T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,

@@ -6,6 +6,7 @@ use crate::names::Names;
 
 const LOAD: &str = include_str!("sql/load.sql");
 const HOLD: &str = include_str!("sql/hold.sql");
+const CREATE: &str = include_str!("sql/create.sql");
 const APPLY: &str = include_str!("sql/apply.sql");
 const WRITE: &str = include_str!("sql/write.sql");
 const DELETE: &str = include_str!("sql/delete.sql");
@@ -20,10 +21,13 @@ const PURGE: &str = "SELECT * FROM {purge}($1, $2, $3)";
 /// Every statement that a store sends on a request's way.
 #[derive(Clone, Debug)]
 pub(crate) struct Statements {
+    /// Reads several sessions.
     pub(crate) load: SqlStr,
+    /// Begins several sessions of nobody.
+    pub(crate) create: SqlStr,
     /// Reads a row and holds it.
     pub(crate) hold: SqlStr,
-    /// Changes a record whose revision is known, in one step.
+    /// Changes several records whose revisions are known, in one step.
     pub(crate) apply: SqlStr,
     /// Writes a record whose row is held.
     pub(crate) write: SqlStr,
@@ -40,6 +44,7 @@ impl Statements {
     pub(crate) fn new(names: &Names) -> Self {
         Self {
             load: names.statement(LOAD),
+            create: names.statement(CREATE),
             hold: names.statement(HOLD),
             apply: names.statement(APPLY),
             write: names.statement(WRITE),
@@ -55,8 +60,9 @@ impl Statements {
 }
 
 #[cfg(test)]
-pub(crate) const TEMPLATES: [&str; 11] = [
+pub(crate) const TEMPLATES: [&str; 12] = [
     LOAD,
+    CREATE,
     HOLD,
     APPLY,
     WRITE,

@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use session_core::{
-    Abilities, Admission, Application, Applied, Change, Clock, Creation, ErrorKind, Fence,
-    Freshness, LimitPolicy, Loaded, NewRecord, REMEMBERED, Record, SessionId, SessionStore,
-    SignInLimit, Stamps, StoreError, StoreFacts, Subject, Ticket, Timestamp,
+    Abilities, Admission, Application, Applied, Change, Clock, Coalescer, Creation, Deadline,
+    ErrorKind, Fence, Freshness, LimitPolicy, Loaded, NewRecord, REMEMBERED, Record, SessionId,
+    SessionStore, SignInLimit, Stamps, StoreError, StoreFacts, Subject, Ticket, Timestamp,
 };
 use sqlx::postgres::PgRow;
 
-use crate::connections::{Call, Connections};
+use crate::coalesced::Coalesced;
+use crate::connections::Connections;
 use crate::failure::contradiction;
 use crate::feed::Telling;
 use crate::options::PostgresStoreBuilder;
+use crate::parts::{Apply, Create, Load};
 use crate::row::{self, State, Stored, millis};
 use crate::server::PostgresServer;
 use crate::statements::Statements;
@@ -31,6 +33,9 @@ pub(crate) struct Shared {
     pub(crate) facts: StoreFacts,
     pub(crate) statements: Statements,
     pub(crate) connections: Connections,
+    pub(crate) loading: Coalescer<Coalesced<Load>>,
+    pub(crate) creating: Coalescer<Coalesced<Create>>,
+    pub(crate) applying: Coalescer<Coalesced<Apply>>,
     pub(crate) test_clock: Option<Arc<dyn Clock>>,
     pub(crate) telling: Telling,
     /// Where ends and renewals are told, if they are.
@@ -59,7 +64,7 @@ impl PostgresStore {
     /// The session in a row, judged by the clock that was read with it.
     async fn judged(
         &self,
-        call: &mut Call<'_>,
+        deadline: Deadline,
         id: SessionId,
         row: &PgRow,
     ) -> Result<Loaded, StoreError> {
@@ -69,7 +74,8 @@ impl PostgresStore {
             // A touch that judged the session live may be about to commit. Only who holds the row's lock
             // can say that there is none.
             State::Begun(record) if self.may_be_touched(&record, now) => {
-                match self.held(call, id).await? {
+                let mut call = self.0.connections.call(deadline).await?;
+                match self.held(&mut call, id).await? {
                     Some((record, now)) if record.is_live(now) => Loaded::Live(record),
                     _ => Loaded::Absent,
                 }
@@ -113,6 +119,18 @@ impl SessionStore for PostgresStore {
     }
 
     async fn create(&self, id: SessionId, record: &NewRecord) -> Result<Creation, StoreError> {
+        let (draft, stamps) = record.anonymous(Timestamp::MIN);
+        if record.check(&self.0.facts.bounds).is_ok() {
+            let part = Create {
+                id,
+                draft: draft.clone(),
+            };
+            let deadline = self.0.connections.deadline();
+            if let Some(row) = self.0.creating.call(part, deadline).await? {
+                let instant = row::get(&row, 0).map_err(StoreError::unknown)?;
+                return Ok(Creation::Created(draft.shifted(stamps, instant)));
+            }
+        }
         match self.begin(id, record, None).await? {
             Admission::Admitted { record, .. } => Ok(Creation::Created(record)),
             _ => Ok(Creation::Exists),
@@ -120,12 +138,9 @@ impl SessionStore for PostgresStore {
     }
 
     async fn load(&self, id: SessionId, _: Freshness) -> Result<Loaded, StoreError> {
-        let query = sqlx::query(self.0.statements.load.clone())
-            .bind(&id.as_bytes()[..])
-            .bind(self.test_now());
-        let mut call = self.0.connections.call().await?;
-        match call.row(query, Applied::No).await? {
-            Some(row) => self.judged(&mut call, id, &row).await,
+        let deadline = self.0.connections.deadline();
+        match self.0.loading.call(Load { id }, deadline).await? {
+            Some(row) => self.judged(deadline, id, &row).await,
             None => Ok(Loaded::Absent),
         }
     }
@@ -144,7 +159,7 @@ impl SessionStore for PostgresStore {
             .bind(&id.as_bytes()[..])
             .bind(self.test_now())
             .bind(self.0.channel.as_deref());
-        let mut call = self.0.connections.call().await?;
+        let mut call = self.0.connections.begin().await?;
         Ok(call.row(query, Applied::Unknown).await?.is_some())
     }
 
@@ -152,7 +167,7 @@ impl SessionStore for PostgresStore {
         let query = sqlx::query(self.0.statements.ticket.clone())
             .bind(subject.as_str())
             .bind(self.test_now());
-        let mut call = self.0.connections.call().await?;
+        let mut call = self.0.connections.begin().await?;
         let row = call.row(query, Applied::No).await?;
         let row = row.ok_or_else(contradiction)?;
         let (now, fence): (i64, Option<i64>) = (row::get(&row, 0)?, row::get(&row, 1)?);
@@ -178,11 +193,14 @@ impl SessionStore for PostgresStore {
         let query = sqlx::query(self.0.statements.sessions_of.clone())
             .bind(subject.as_str())
             .bind(self.test_now());
-        let mut call = self.0.connections.call().await?;
+        let deadline = self.0.connections.deadline();
+        let mut call = self.0.connections.call(deadline).await?;
+        let rows = call.rows(query, Applied::No).await?;
+        drop(call);
         let mut sessions = Vec::new();
-        for row in call.rows(query, Applied::No).await? {
+        for row in rows {
             let id = row::id(row::last(&row)?)?;
-            if let Loaded::Live(record) = self.judged(&mut call, id, &row).await? {
+            if let Loaded::Live(record) = self.judged(deadline, id, &row).await? {
                 sessions.push((id, record));
             }
         }
@@ -199,7 +217,7 @@ impl SessionStore for PostgresStore {
             .bind(subject.as_str())
             .bind(except.map(|id| id.as_bytes().to_vec()))
             .bind(self.0.channel.as_deref());
-        let mut call = self.0.connections.call().await?;
+        let mut call = self.0.connections.begin().await?;
         let row = call.row(query, Applied::Unknown).await?;
         row.ok_or_else(contradiction)
             .and_then(|row| row::ids(&row, 0))
@@ -252,7 +270,7 @@ impl PostgresStore {
             .bind(limit.map(|limit| i64::try_from(limit.max.get()).unwrap_or(i64::MAX)))
             .bind(limit.is_none_or(|limit| limit.policy == LimitPolicy::EndOldest))
             .bind(self.0.channel.as_deref());
-        let mut call = self.0.connections.call().await?;
+        let mut call = self.0.connections.begin().await?;
         let row = call.row(query, Applied::Unknown).await?;
         let row = row.ok_or_else(contradiction)?;
         match row::get(&row, 0)? {

@@ -249,25 +249,31 @@ async fn a_connection_cut_while_a_change_waits_leaves_it_unknown_and_the_store_r
     let id = SessionId::generate(Shard::random());
     let record = NewRecord::new(secret(), Timeouts::default());
     store.create(id, &record).await.unwrap();
-    let mut holder = schema.holder(id).await;
-    let changing = store.clone();
-    let change = tokio::spawn(async move { changing.apply(id, &edit(), None).await });
-    schema.until_waiting(1).await;
-    cut(&schema).await;
-    let error = change.await.unwrap().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
-    // It held the row in a transaction whose end was never asked for.
-    assert_eq!(error.applied(), Applied::No);
-
-    let changing = store.clone();
     let touch = Change::new().touch();
+    let mut holder = schema.holder(id).await;
+    for change in [edit(), touch.clone()] {
+        let changing = store.clone();
+        let change = tokio::spawn(async move { changing.apply(id, &change, None).await });
+        schema.until_waiting(1).await;
+        cut(&schema).await;
+        let error = change.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        // It waited for the row in a transaction whose end was never asked for.
+        assert_eq!(error.applied(), Applied::No);
+    }
+    holder.execute("ROLLBACK").await.unwrap();
+
+    let mut connection = schema.connection().await;
+    let lock = schema.sql("BEGIN; LOCK TABLE {}.session_records IN EXCLUSIVE MODE");
+    connection.execute(sqlx::raw_sql(lock)).await.unwrap();
+    let changing = store.clone();
     let change = tokio::spawn(async move { changing.apply(id, &touch, None).await });
     schema.until_waiting(1).await;
     cut(&schema).await;
     let error = change.await.unwrap().unwrap_err();
     assert_eq!(error.applied(), Applied::Unknown);
 
-    holder.execute("ROLLBACK").await.unwrap();
+    connection.execute("ROLLBACK").await.unwrap();
     assert!(matches!(load(&store, id).await, Loaded::Live(_)));
     assert!(store.delete(id).await.unwrap());
 }
@@ -282,7 +288,10 @@ async fn cut(schema: &Schema) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_whose_idle_connections_were_all_closed_recovers_after_one_failure_each_at_most() {
     let schema = Schema::new();
-    let store = schema.store().await;
+    schema.builder().migrate().await.unwrap();
+    let options: sqlx::postgres::PgConnectOptions = schema.url().parse().unwrap();
+    let builder = PostgresStore::builder(options.application_name(schema.name()));
+    let store = builder.schema(schema.name()).connect().await.unwrap();
     let id = SessionId::generate(Shard::random());
     let record = NewRecord::new(secret(), Timeouts::default());
     store.create(id, &record).await.unwrap();
@@ -296,7 +305,7 @@ async fn a_store_whose_idle_connections_were_all_closed_recovers_after_one_failu
         one.await.unwrap();
     }
     let close = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
-        WHERE query LIKE '%{}%' AND state = 'idle' AND pid <> pg_backend_pid()";
+        WHERE application_name = '{}' AND state = 'idle'";
     assert!(schema.value::<i64>(close).await >= 1);
     let error = store.load(id, Freshness::Source).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
