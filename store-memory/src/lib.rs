@@ -1,4 +1,7 @@
-//! An in-process session store that never drops a live session silently.
+//! An in-process session store that never drops a live session silently, and a cache for slower ones.
+//!
+//! [`Cached`] is a tier in front of any other store: it answers from memory that a session lives, and
+//! refuses what was ended elsewhere within a bound that the application states.
 //!
 //! [`MemoryStore`] is the store for one server, for tests and for trying things out: the whole contract
 //! of [`SessionStore`](session_core::SessionStore), linearizable, by an injected clock. Sessions end
@@ -55,6 +58,7 @@
 //! striped maps and not by moka, stands in the crate's `README.md`.
 
 mod abilities;
+mod cached;
 mod capacity;
 mod expiry;
 mod feed;
@@ -65,6 +69,7 @@ mod stripe;
 mod stripes;
 mod table;
 
+pub use cached::{Cached, CachedBuilder, CachedUsage};
 pub use capacity::Usage;
 pub use options::MemoryStoreBuilder;
 pub use store::MemoryStore;

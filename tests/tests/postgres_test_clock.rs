@@ -26,12 +26,8 @@ fn main() -> ExitCode {
         .main()
 }
 
-/// Two stores with connections of their own, as on two servers.
 async fn open(clock: ManualClock) -> Opened {
     let schema = Arc::new(Schema::new());
-    let builder = schema.builder().test_clock(clock);
-    builder.migrate().await.expect("the tables are made");
-    let first = builder.clone().connect().await.expect("a store");
-    let second = builder.connect().await.expect("a store");
+    let [first, second] = schema.two(clock).await;
     Opened::from(first).with_handle(second).holding(schema)
 }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses some of it")]
 
+use session_core::ManualClock;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use store_postgres::{PostgresStore, PostgresStoreBuilder, sqlx};
 
@@ -45,6 +46,15 @@ impl Schema {
             .connect()
             .await
             .expect("the store is connected")
+    }
+
+    /// Two stores by a test clock, with connections of their own, as on two servers.
+    pub(crate) async fn two(&self, clock: ManualClock) -> [PostgresStore; 2] {
+        let builder = self.builder().test_clock(clock);
+        builder.migrate().await.expect("the tables are made");
+        let first = builder.clone().connect().await.expect("a store");
+        let second = builder.connect().await.expect("a store");
+        [first, second]
     }
 
     pub(crate) async fn connection(&self) -> PgConnection {

@@ -8,7 +8,7 @@
 
 use session_conformance::Opened;
 use session_core::{ManualClock, SessionId, Shard};
-use store_redis::RedisStoreBuilder;
+use store_redis::{RedisStore, RedisStoreBuilder};
 
 /// A prefix that nobody else uses.
 pub(crate) fn fresh_prefix() -> String {
@@ -16,10 +16,15 @@ pub(crate) fn fresh_prefix() -> String {
 }
 
 /// Two stores with connections of their own, as on two servers.
-pub(crate) async fn open(builder: RedisStoreBuilder) -> Opened {
+pub(crate) async fn two(builder: RedisStoreBuilder) -> [RedisStore; 2] {
     let builder = builder.prefix(&fresh_prefix());
     let first = builder.clone().connect().await.expect("a store");
     let second = builder.connect().await.expect("a store");
+    [first, second]
+}
+
+pub(crate) async fn open(builder: RedisStoreBuilder) -> Opened {
+    let [first, second] = two(builder).await;
     Opened::from(first).with_handle(second)
 }
 
