@@ -26,10 +26,13 @@ mod stopwatch;
 mod stores;
 mod subject;
 mod table;
+mod target;
+mod weight;
 
 pub use group::{Filter, Group, Service, Serving};
-pub use http::{HTTP, OpenSite, Site, SiteGround, SiteRow, Tier, try_out};
+pub use http::{HTTP, OpenSite, Site, SiteGround, SiteRow, Tier, serve, try_out};
 pub use payload::{COUNTER, Payload};
 pub use run::Bench;
 pub use stores::{IN_FLIGHT, Length, Row, SIZES, measure};
 pub use subject::{Contender, Filled, Ground, Open, Operation, Order, Outcome, Role, Subject};
+pub use weight::{Fill, Weight, WeightRow};

@@ -6,6 +6,8 @@ use crate::figures::{ratio, shown};
 use crate::http::{SiteRow, Tier};
 use crate::stores::{IN_FLIGHT, Row, SIZES};
 use crate::subject::{Operation, Role};
+use crate::target::Target;
+use crate::weight::WeightRow;
 
 /// All tables of the stores.
 #[must_use]
@@ -127,4 +129,33 @@ pub(crate) fn best_peer<'a>(rows: &[&'a SiteRow], tier: Tier) -> Option<&'a Site
         .copied()
         .filter(|row| row.tier == tier && row.role == Role::Peer)
         .max_by(|one, other| one.rate.total_cmp(&other.rate))
+}
+
+/// What is wanted and what was seen.
+#[must_use]
+pub(crate) fn targets(targets: &[Target]) -> String {
+    if targets.is_empty() {
+        return String::new();
+    }
+    let lines: Vec<String> = targets.iter().map(Target::line).collect();
+    format!(
+        "| target, at 200 B / 2 KB / 16 KB | wanted | seen | met |\n|---|---|---|---|\n{}\n\n",
+        lines.join("\n")
+    )
+}
+
+/// What sessions weigh.
+#[must_use]
+pub(crate) fn bytes(rows: &[WeightRow]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let lines: Vec<String> = rows
+        .iter()
+        .map(|row| format!("| {} | {} |", row.store, row.bytes))
+        .collect();
+    format!(
+        "| in memory | bytes of a 200-byte session, everything counted |\n|---|---|\n{}\n\n",
+        lines.join("\n")
+    )
 }

@@ -17,7 +17,7 @@ impl Revision {
     /// A new revision, from the operating system.
     #[must_use]
     pub fn random() -> Self {
-        Self(u64::from_be_bytes(random::bytes()))
+        Self(random::number())
     }
 
     /// The revision of these bits.

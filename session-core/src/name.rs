@@ -146,6 +146,6 @@ impl EntryName {
     }
 }
 
-pub(crate) fn is_reserved(name: &str) -> bool {
-    name.starts_with(RESERVED_PREFIX)
+pub(crate) fn is_reserved(name: impl AsRef<[u8]>) -> bool {
+    name.as_ref().starts_with(RESERVED_PREFIX.as_bytes())
 }

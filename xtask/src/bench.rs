@@ -12,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(60 * 60);
 /// What `cargo xtask bench` can be told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// What to measure: memory, redis/load, postgres/write/2KB/64, http; everything without it
+    /// What to measure: memory, redis/load, postgres/write/2KB/64, http, bytes; everything without it
     filter: Option<String>,
     /// A short form, for a look
     #[arg(long)]
@@ -22,7 +22,7 @@ pub(crate) struct Options {
     seed: Option<u64>,
 }
 
-/// Runs it, prints the tables, and keeps them in `target/bench`.
+/// Runs it, prints the tables, and keeps them in `target/bench`; those of a whole run also in the bench's README.
 ///
 /// # Errors
 ///
@@ -46,6 +46,10 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     command.args(&options.filter);
     if options.quick {
         command.arg("--quick");
+    } else if options.filter.is_none() {
+        command
+            .arg("--page")
+            .arg(workspace.root.join("benches/README.md"));
     }
     if let Some(seed) = options.seed {
         command.arg("--seed").arg(seed.to_string());

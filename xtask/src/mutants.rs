@@ -50,7 +50,7 @@ const MUTATIONS: [Mutation; 10] = [
     Mutation {
         wrong: "a clear removes reserved entries too",
         file: "record/apply.rs",
-        line: "(!change.clears() || is_reserved(name))",
+        line: "!change.clears() || is_reserved(name)",
         instead: "!change.clears()",
     },
     Mutation {

@@ -1,9 +1,13 @@
 //! actix-session.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
-use actix_session::storage::{RedisSessionStore, SessionKey, SessionStore as _};
-use benches::{COUNTER, Contender, Ground, Role, Subject};
+use actix_session::storage::{CookieSessionStore, RedisSessionStore, SessionKey, SessionStore};
+use actix_session::{Session, SessionMiddleware};
+use actix_web::cookie::Key;
+use actix_web::{App, HttpServer, web};
+use benches::{COUNTER, Contender, Ground, Payload, Role, Site, Subject, Tier};
 use parking_lot::Mutex;
 use time::Duration;
 
@@ -63,4 +67,71 @@ pub(crate) fn redis() -> Contender {
             &ground,
         )
     })
+}
+
+/// Serves on two threads of its own, as many as the other sites share.
+async fn site<S>(store: S, payload: Payload) -> SocketAddr
+where
+    S: SessionStore + Clone + Send + 'static,
+{
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let key = Key::generate();
+    std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async move {
+            let application = move || {
+                App::new()
+                    .app_data(web::Data::new(payload.clone()))
+                    .wrap(SessionMiddleware::new(store.clone(), key.clone()))
+                    .route("/start", web::get().to(start))
+                    .route("/read", web::get().to(read))
+                    .route("/count", web::get().to(count))
+            };
+            let server = HttpServer::new(application)
+                .workers(2)
+                .disable_signals()
+                .bind(("127.0.0.1", 0))
+                .unwrap();
+            tell.send(server.addrs()[0]).unwrap();
+            server.run().await.unwrap();
+        });
+    });
+    told.await.unwrap()
+}
+
+async fn start(session: Session, payload: web::Data<Payload>) -> &'static str {
+    for (name, value) in &payload.entries {
+        let value: serde_json::Value = serde_json::from_str(value).unwrap();
+        session.insert(name, value).unwrap();
+    }
+    ""
+}
+
+async fn read(session: Session) -> String {
+    let visits: Option<u64> = session.get(COUNTER).unwrap();
+    visits.unwrap_or_default().to_string()
+}
+
+async fn count(session: Session) -> String {
+    let visits: Option<u64> = session.get(COUNTER).unwrap();
+    let visits = visits.unwrap_or_default() + 1;
+    session.insert(COUNTER, visits).unwrap();
+    visits.to_string()
+}
+
+/// In the cookie: what a request counts, another that presents the same cookie does not see.
+pub(crate) fn sites() -> [Site; 2] {
+    [
+        Site::new(
+            "actix-session redis",
+            Role::Peer,
+            Tier::Redis,
+            |ground| async move {
+                let store = RedisSessionStore::new(ground.redis.as_str()).await;
+                site(store.unwrap(), ground.payload).await
+            },
+        ),
+        Site::new("actix-session cookie", Role::Peer, Tier::Cookie, |ground| {
+            site(CookieSessionStore::default(), ground.payload)
+        }),
+    ]
 }

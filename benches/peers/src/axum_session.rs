@@ -1,10 +1,17 @@
 //! axum_session.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
-use ::axum_session::DatabasePool as _;
+use ::axum_session::{
+    DatabasePool, Session, SessionConfig, SessionLayer, SessionNullPool, SessionStore,
+};
+use axum::Router;
+use axum::routing::get;
 use axum_session_redispool::SessionRedisPool;
-use benches::{COUNTER, Contender, Role, Subject};
+use benches::{COUNTER, Contender, Payload, Role, Site, Subject, Tier, serve};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
@@ -67,11 +74,14 @@ impl Subject for Peer {
     }
 }
 
+fn pool(url: &str) -> SessionRedisPool {
+    redis_pool::RedisPool::from(redis::Client::open(url).unwrap()).into()
+}
+
 pub(crate) fn redis() -> Contender {
     Contender::new("axum_session redis", Role::Peer, |ground| async move {
-        let client = redis::Client::open(ground.url.as_str()).unwrap();
         Peer {
-            pool: redis_pool::RedisPool::from(client).into(),
+            pool: pool(&ground.url),
             ids: (0..ground.sessions).map(|_| id()).collect(),
             data: Data {
                 data: ground.payload.entries.iter().cloned().collect(),
@@ -80,4 +90,54 @@ pub(crate) fn redis() -> Contender {
             held: Mutex::default(),
         }
     })
+}
+
+async fn site<P>(pool: Option<P>, payload: Payload) -> SocketAddr
+where
+    P: DatabasePool + Clone + Debug + Send + Sync + 'static,
+{
+    let store = SessionStore::<P>::new(pool, SessionConfig::default()).await;
+    let payload = Arc::new(payload);
+    let start = move |session: Session<P>| async move {
+        for (name, value) in &payload.entries {
+            let value: serde_json::Value = serde_json::from_str(value).unwrap();
+            session.set(name, value);
+        }
+    };
+    let routes = Router::new()
+        .route("/start", get(start))
+        .route("/read", get(read::<P>))
+        .route("/count", get(count::<P>));
+    serve(routes.layer(SessionLayer::new(store.unwrap()))).await
+}
+
+async fn read<P>(session: Session<P>) -> String
+where
+    P: DatabasePool + Clone + Debug + Send + Sync + 'static,
+{
+    session.get::<u64>(COUNTER).unwrap_or_default().to_string()
+}
+
+async fn count<P>(session: Session<P>) -> String
+where
+    P: DatabasePool + Clone + Debug + Send + Sync + 'static,
+{
+    let visits = session.get::<u64>(COUNTER).unwrap_or_default() + 1;
+    session.set(COUNTER, visits);
+    visits.to_string()
+}
+
+/// On Redis, too, it answers from its own memory, for an hour by default.
+pub(crate) fn sites() -> [Site; 2] {
+    [
+        Site::new("axum_session memory", Role::Peer, Tier::Memory, |ground| {
+            site::<SessionNullPool>(None, ground.payload)
+        }),
+        Site::new(
+            "axum_session redis",
+            Role::Peer,
+            Tier::Redis,
+            |ground| async move { site(Some(pool(&ground.redis)), ground.payload).await },
+        ),
+    ]
 }

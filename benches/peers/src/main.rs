@@ -7,11 +7,11 @@ mod actix;
 mod axum_session;
 mod tower;
 
-use benches::{Bench, Group, Site};
+use benches::Bench;
 
 fn main() {
-    let mut groups = Group::all();
-    for group in &mut groups {
+    let mut bench = Bench::new();
+    for group in &mut bench.groups {
         match group.name {
             "memory" => group
                 .contenders
@@ -25,5 +25,11 @@ fn main() {
             _ => {}
         }
     }
-    Bench::main(&groups, &Site::all());
+    bench.sites.push(tower::newest::memory_site());
+    bench.sites.extend(tower::for_stores::sites());
+    bench.sites.extend(axum_session::sites());
+    bench.sites.extend(actix::sites());
+    bench.weights.push(tower::newest::memory_weight());
+    bench.weights.push(tower::for_stores::moka_weight());
+    bench.main();
 }

@@ -92,7 +92,11 @@ async fn count(session: Session) -> Result<String, SessionRejection> {
 }
 
 /// Serves a router on a port of its own, as long as the process runs.
-async fn serve(router: Router) -> SocketAddr {
+///
+/// # Panics
+///
+/// If it cannot.
+pub async fn serve(router: Router) -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async { axum::serve(listener, router).await.unwrap() });

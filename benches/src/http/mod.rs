@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
+pub use self::app::serve;
 use self::client::Client;
 use self::load::{Load, Loaded};
 use crate::figures::median;

@@ -242,7 +242,7 @@ impl Session {
             Some(secret) => change.promote(secret),
             None => change,
         };
-        let idle = live.record.header().idle;
+        let idle = live.record.idle();
         let shared = &self.sessions().shared;
         let interval = idle.map_or(shared.touch_interval, |idle| {
             shared.touch_interval.min(idle / 10)
@@ -258,7 +258,7 @@ impl Session {
     /// A secret for an automatic renewal: for a signed-in session whose current secret has reached the
     /// renewal interval, never on a prefetch.
     fn due_renewal(&self, live: &Live) -> Option<SessionSecret> {
-        let interval = live.record.header().renewal?;
+        let interval = live.record.renewal()?;
         let slot = live.record.slots().find(|slot| slot.hash == live.secret)?;
         let due = live.record.subject().is_some()
             && !self.inner.presented.prefetch

@@ -1,5 +1,6 @@
 //! How a change makes the next record: the one function that every store uses.
 
+use super::entries::{Entries, PackedEntry};
 use super::header::Header;
 use super::layout::Stamps;
 use super::{Record, secrets};
@@ -62,19 +63,23 @@ impl Record {
     }
 
     /// The entries after the edits of `change`, in the order of their names.
-    fn merged<'a>(&'a self, change: &'a Change) -> Vec<(&'a str, &'a str)> {
-        let stays = |name: &str| {
-            !change.edits().contains_key(name) && (!change.clears() || is_reserved(name))
-        };
-        let mut kept = self.entries().filter(|(name, _)| stays(name)).peekable();
-        let mut merged = Vec::new();
+    fn merged<'a>(&'a self, change: &'a Change) -> Vec<PackedEntry<'a>> {
+        let stays = |name: &[u8]| !change.clears() || is_reserved(name);
+        let mut stored = Entries::new(self.entries_block()).packed().peekable();
+        let mut merged = Vec::with_capacity(stored.len() + change.edits().len());
         for (name, value) in change.edits() {
-            while let Some(before) = kept.next_if(|(kept, _)| *kept < name.as_str()) {
-                merged.push(before);
+            let name = name.as_str().as_bytes();
+            while let Some(before) = stored.next_if(|(stored, _)| *stored < name) {
+                merged.extend(stays(before.0).then_some(before));
             }
-            merged.extend(value.as_ref().map(|value| (name.as_str(), value.as_str())));
+            stored.next_if(|(stored, _)| *stored == name);
+            merged.extend(
+                value
+                    .as_ref()
+                    .map(|value| (name, value.as_str().as_bytes())),
+            );
         }
-        merged.extend(kept);
+        merged.extend(stored.filter(|(name, _)| stays(name)));
         merged
     }
 }
@@ -108,7 +113,7 @@ fn apply_header(header: &mut Header, change: &Change, now: Timestamp, stamps: &m
 }
 
 /// Only what a change adds can be too large: a session over a bound that was lowered can still shrink.
-fn check(change: &Change, entries: &[(&str, &str)], bounds: &Bounds) -> Result<(), TooLarge> {
+fn check(change: &Change, entries: &[PackedEntry<'_>], bounds: &Bounds) -> Result<(), TooLarge> {
     let mut sets = change.edits().values().flatten().peekable();
     if sets.peek().is_none() {
         return Ok(());

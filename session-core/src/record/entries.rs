@@ -71,12 +71,15 @@ impl<'a> Entries<'a> {
             .unwrap_or_default()
     }
 
-    fn row(&self, row: usize) -> Option<(&'a str, &'a str)> {
+    fn value_bytes(&self, row: usize) -> &'a [u8] {
         let (name_end, value_end) = self.ends(row);
-        let value = self.data.get(name_end..value_end)?;
+        self.data.get(name_end..value_end).unwrap_or_default()
+    }
+
+    fn row(&self, row: usize) -> Option<(&'a str, &'a str)> {
         Some((
             str::from_utf8(self.name_bytes(row)).ok()?,
-            str::from_utf8(value).ok()?,
+            str::from_utf8(self.value_bytes(row)).ok()?,
         ))
     }
 
@@ -96,33 +99,42 @@ impl<'a> Entries<'a> {
     pub(super) fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
         (0..self.len()).filter_map(move |row| self.row(row))
     }
+
+    /// The same, not read as text: to be copied.
+    pub(super) fn packed(self) -> impl ExactSizeIterator<Item = PackedEntry<'a>> {
+        (0..self.len()).map(move |row| (self.name_bytes(row), self.value_bytes(row)))
+    }
 }
 
+/// An entry's name and its value.
+pub(super) type PackedEntry<'a> = (&'a [u8], &'a [u8]);
+
 /// How many bytes [`pack_into`] adds.
-pub(super) fn packed_len(entries: &[(&str, &str)]) -> usize {
+pub(super) fn packed_len<T: AsRef<[u8]>>(entries: &[(T, T)]) -> usize {
     COUNT
         + entries
             .iter()
-            .map(|(name, value)| ROW + name.len() + value.len())
+            .map(|(name, value)| ROW + name.as_ref().len() + value.as_ref().len())
             .sum::<usize>()
 }
 
 /// Appends `entries`, which stand in the order of their names.
 ///
 /// A session's bounds keep every length within 32 bits.
-pub(super) fn pack_into(bytes: &mut Vec<u8>, entries: &[(&str, &str)]) {
+pub(super) fn pack_into<T: AsRef<[u8]>>(bytes: &mut Vec<u8>, entries: &[(T, T)]) {
     let mut push = |len: usize| {
         bytes.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes());
     };
     push(entries.len());
     let mut end = 0;
     for (name, value) in entries {
+        let (name, value) = (name.as_ref(), value.as_ref());
         push(end + name.len());
         end += name.len() + value.len();
         push(end);
     }
     for (name, value) in entries {
-        bytes.extend_from_slice(name.as_bytes());
-        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(name.as_ref());
+        bytes.extend_from_slice(value.as_ref());
     }
 }

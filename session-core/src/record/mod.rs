@@ -9,6 +9,7 @@ mod secrets;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use self::apply::Refusal;
 pub use self::draft::NewRecord;
@@ -86,7 +87,7 @@ impl Record {
         Ok(record)
     }
 
-    pub(crate) fn build(header: &Header, entries: &[(&str, &str)]) -> Self {
+    pub(crate) fn build<T: AsRef<[u8]>>(header: &Header, entries: &[(T, T)]) -> Self {
         let mut bytes = header.to_bytes(entries::packed_len(entries));
         entries::pack_into(&mut bytes, entries);
         Self(bytes.into())
@@ -144,12 +145,21 @@ impl Record {
         layout::has_owner(&self.0).then(|| self.created_at())
     }
 
+    /// How long the session lives unused.
+    pub(crate) fn idle(&self) -> Option<Duration> {
+        layout::duration_at(&self.0, at::IDLE)
+    }
+
+    /// How old a secret grows before a signed-in session is given a new one.
+    pub(crate) fn renewal(&self) -> Option<Duration> {
+        layout::duration_at(&self.0, at::RENEWAL)
+    }
+
     /// When the session expires unless it is used again: the earlier of the absolute deadline and
     /// the idle timeout after its last use.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
-        let idle = layout::duration_at(&self.0, at::IDLE);
-        idle.map_or(self.deadline(), |idle| {
+        self.idle().map_or(self.deadline(), |idle| {
             self.deadline().min(self.last_seen_at() + idle)
         })
     }
