@@ -25,7 +25,7 @@ pub async fn sign_in_at_once(
         let record = NewRecord::new(secret, Timeouts::default());
         let id = SessionId::generate(shard);
         let admission = store.sign_in(&ticket, id, &record, Some(limit)).await?;
-        Ok(matches!(admission, Admission::Admitted { .. }))
+        Ok::<_, StoreError>(matches!(admission, Admission::Admitted { .. }))
     };
     let answers = join_all((0..count).map(|_| sign_in())).await;
     let admitted: Vec<bool> = answers.into_iter().collect::<Result<_, _>>()?;
