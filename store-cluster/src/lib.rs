@@ -32,4 +32,7 @@ mod net;
 )]
 mod wire;
 
+#[cfg(test)]
+mod simulation;
+
 pub use net::{Credentials, Refused};

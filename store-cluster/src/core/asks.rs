@@ -27,8 +27,10 @@ pub(crate) struct Asks {
 #[derive(Debug)]
 struct Pending {
     waiting: BTreeSet<Incarnation>,
-    since: Option<Duration>,
+    since: Duration,
     is_certain: bool,
+    /// Of a flush: what must be known here of whom.
+    heads: BTreeMap<Incarnation, u64>,
 }
 
 const FULL: u64 = 1_000_000;
@@ -73,9 +75,9 @@ impl Asks {
     /// Ends what took too long.
     pub(crate) fn tick(&mut self, now: Now, limit: Duration, effects: &mut Effects) {
         for pending in self.pending.values_mut() {
-            let since = *pending.since.get_or_insert(now.uptime);
-            if now.uptime >= since + limit {
+            if now.uptime >= pending.since + limit {
                 pending.waiting.clear();
+                pending.heads.clear();
                 pending.is_certain = false;
             }
         }
@@ -86,7 +88,7 @@ impl Asks {
         let done: Vec<_> = self
             .pending
             .iter()
-            .filter(|(_, pending)| pending.waiting.is_empty())
+            .filter(|(_, pending)| pending.waiting.is_empty() && pending.heads.is_empty())
             .map(|(ask, pending)| (*ask, pending.is_certain))
             .collect();
         for (ask, certain) in done {
@@ -124,24 +126,81 @@ impl Replica {
         if !self.is_ready || !all_linked || !self.asks.take(now) {
             return Err(Refused::Unavailable);
         }
+        Ok(self.ask_all(now, |ask| Message::Ask { ask: ask.0, id }, effects))
+    }
+
+    /// Asks all peers how far they have come, and answers once all of that is here: whatever was done
+    /// anywhere before the call. Not for certain if one of them cannot be asked, or it takes too long.
+    pub(crate) fn flush(&mut self, now: Now, effects: &mut Effects) -> AskId {
+        let ask = self.ask_all(now, |ask| Message::Flush { ask: ask.0 }, effects);
+        let all_linked = self.members.values().all(|member| member.link.is_some());
+        if let Some(pending) = self.asks.pending.get_mut(&ask) {
+            pending.is_certain = all_linked && self.is_ready;
+        }
+        ask
+    }
+
+    fn ask_all(
+        &mut self,
+        now: Now,
+        question: impl Fn(AskId) -> Message,
+        effects: &mut Effects,
+    ) -> AskId {
         self.asks.last += 1;
         let ask = AskId(self.asks.last);
         let mut waiting = BTreeSet::new();
         for (peer, member) in &mut self.members {
             if let Some(link) = &mut member.link {
-                link.say(Message::Ask { ask: ask.0, id });
+                link.say(question(ask));
                 waiting.insert(*peer);
                 effects.push(Effect::Wake(*peer));
             }
         }
+        if waiting.is_empty() {
+            let certain = self.members.is_empty() && self.is_ready;
+            effects.push(Effect::Answered { ask, certain });
+            return ask;
+        }
         let pending = Pending {
             waiting,
-            since: Some(now.uptime),
+            since: now.uptime,
             is_certain: true,
+            heads: BTreeMap::new(),
         };
         self.asks.pending.insert(ask, pending);
+        ask
+    }
+
+    /// A peer asks how far this replica has come.
+    pub(crate) fn flushed(&mut self, peer: Incarnation, ask: u64, effects: &mut Effects) {
+        let seq = self.next_seq() - 1;
+        if let Some(member) = self.members.get_mut(&peer)
+            && let Some(link) = &mut member.link
+        {
+            link.say(Message::Head { ask, seq });
+            effects.push(Effect::Wake(peer));
+        }
+    }
+
+    /// A peer said how far it has come.
+    pub(crate) fn headed(&mut self, peer: Incarnation, ask: u64, seq: u64, effects: &mut Effects) {
+        if let Some(pending) = self.asks.pending.get_mut(&AskId(ask))
+            && pending.waiting.remove(&peer)
+        {
+            pending.heads.insert(peer, seq);
+        }
+        self.reached(effects);
+    }
+
+    /// More is known: flushes may be done.
+    pub(crate) fn reached(&mut self, effects: &mut Effects) {
+        let known = &self.known;
+        for pending in self.asks.pending.values_mut() {
+            pending
+                .heads
+                .retain(|origin, seq| known.get(origin).copied().unwrap_or_default() < *seq);
+        }
         self.asks.finish(effects);
-        Ok(ask)
     }
 
     /// A peer asks: all that is known here goes back.

@@ -1,5 +1,7 @@
 //! Comparing all sessions of two nodes that know the same: not to repair anything, but to find bugs.
 
+use session_core::Timestamp;
+
 use super::clock::{Incarnation, Now};
 use super::digest::Digest;
 use super::effect::{Alarm, Effect, Effects};
@@ -15,9 +17,12 @@ impl Replica {
     pub(crate) fn audit(&mut self, now: Now, effects: &mut Effects) {
         self.tell_touches(now, effects);
         let Some(peer) = self.next_turn() else { return };
+        // What expires before this instant may be gone on one of two clocks.
+        let after = now.wall + self.options.max_skew * 2;
         let message = Message::Audit {
             known: self.known.clone(),
-            sums: self.sums(now),
+            after,
+            sums: self.sums(after),
         };
         if let Some(member) = self.members.get_mut(&peer)
             && let Some(link) = &mut member.link
@@ -30,25 +35,23 @@ impl Replica {
     /// A peer sent its sums.
     pub(crate) fn audited(
         &mut self,
-        now: Now,
         peer: Incarnation,
         known: &Vector,
+        after: Timestamp,
         sums: &[u64],
         effects: &mut Effects,
     ) {
         let is_comparable = self.touched.is_empty() && *known == self.known;
-        if is_comparable && self.sums(now) != sums {
+        if is_comparable && self.sums(after) != sums {
             effects.push(Effect::Alarm(Alarm::Diverged { peer }));
         }
     }
 
-    /// Sums of the digests of all sessions that live on every clock.
-    pub(crate) fn sums(&self, now: Now) -> Vec<u64> {
+    /// Sums of the digests of all sessions that expire later than `after`.
+    fn sums(&self, after: Timestamp) -> Vec<u64> {
         let mut sums = vec![0_u64; BUCKETS];
         for (id, cell) in self.cells.after(None) {
-            let lives = cell.record().is_some_and(|record| {
-                record.is_live(now.wall + self.options.max_skew + self.options.max_skew)
-            });
+            let lives = cell.record().is_some_and(|record| record.is_live(after));
             let bucket = usize::from(id.shard().number() >> 8);
             if lives
                 && let State::Live(live) = cell.state()
@@ -59,5 +62,33 @@ impl Replica {
             }
         }
         sums
+    }
+}
+
+/// What tests look at from outside.
+#[cfg(test)]
+impl Replica {
+    pub(crate) fn state_of(&self, id: session_core::SessionId) -> Option<State> {
+        self.cells.get(id).map(super::cell::Cell::state)
+    }
+
+    pub(crate) fn record_of(&self, id: session_core::SessionId) -> Option<&session_core::Record> {
+        self.cells.record(id)
+    }
+
+    pub(crate) fn all_states(&self) -> impl Iterator<Item = (session_core::SessionId, State)> + '_ {
+        self.cells.after(None).map(|(id, cell)| (id, cell.state()))
+    }
+
+    pub(crate) fn live_in(
+        &self,
+        shard: session_core::Shard,
+        subject: &session_core::Subject,
+        now: Timestamp,
+    ) -> usize {
+        self.cells
+            .of_subject(shard, subject.as_str())
+            .filter(|(_, record)| record.is_live(now))
+            .count()
     }
 }

@@ -23,7 +23,7 @@ pub(crate) enum Cell {
 #[derive(Clone, Debug)]
 pub(crate) struct Packed {
     pub(crate) record: Record,
-    /// Of the latest change, of each secret and of each entry, in the order of the record.
+    /// Of the birth, of the latest change, of each secret and of each entry, in the order of the record.
     stamps: Box<[[u8; 10]]>,
     /// Registers that have no place in a record, as they travel. Mostly nothing.
     rest: Box<[u8]>,
@@ -96,7 +96,8 @@ impl Packed {
     fn of(live: &Live) -> Option<Self> {
         let record = live.record()?;
         let shown = live.secrets.shown();
-        let mut stamps = vec![pack_stamp(live.change.stamp)];
+        let born = live.birth.as_ref()?.stamp;
+        let mut stamps = vec![pack_stamp(born), pack_stamp(live.change.stamp)];
         stamps.extend(shown.iter().map(|secret| pack_stamp(secret.issued)));
         let present = live.entries.values().filter(|it| it.value.is_some());
         stamps.extend(present.map(|register| pack_stamp(register.stamp)));
@@ -107,21 +108,30 @@ impl Packed {
         })
     }
 
+    /// The stamp of the session's birth.
+    pub(crate) fn born(&self) -> Stamp {
+        self.stamps
+            .first()
+            .copied()
+            .map_or(Stamp::ZERO, unpack_stamp)
+    }
+
     /// As registers again.
     pub(crate) fn unpack(&self) -> Live {
         let header = self.record.header();
+        let mut stamps = self.stamps.iter().copied().map(unpack_stamp);
+        let mut next = || stamps.next().unwrap_or_default();
         let mut live = Live::bottom(header.deadline);
         live.deadline = header.deadline;
         live.last_seen = header.last_seen_at;
         live.birth = Some(Birth {
+            stamp: next(),
             created_at: header.created_at,
             idle: header.idle,
             renewal: header.renewal,
             owner: header.owner,
             predecessor: header.predecessor,
         });
-        let mut stamps = self.stamps.iter().copied().map(unpack_stamp);
-        let mut next = || stamps.next().unwrap_or_default();
         let changed = next();
         live.secrets.list = header
             .slots

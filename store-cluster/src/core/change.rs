@@ -40,6 +40,7 @@ impl Live {
             content: live.content(),
         };
         live.birth = Some(Birth {
+            stamp,
             created_at: header.created_at,
             idle: header.idle,
             renewal: header.renewal,
@@ -96,7 +97,7 @@ impl Replica {
             None => Live::born(&new.anonymous(now.wall).0, stamp, Revokes::default()),
             Some((ticket, seen)) => Live::born(&new.signed_in(ticket, now.wall).0, stamp, seen),
         };
-        if let Some(limit) = limit {
+        if let Some(limit) = limit.filter(|_| self.options.version >= 2) {
             live.set_limit(limit);
         }
         live

@@ -52,13 +52,17 @@ impl Replica {
                 }
             }
             Message::Caught { known } => self.caught(peer, &known, effects),
+            Message::Flush { ask } => self.flushed(peer, ask, effects),
+            Message::Head { ask, seq } => self.headed(peer, ask, seq, effects),
             Message::Ask { ask, id } => self.answer(peer, ask, id, effects),
             Message::Answer {
                 ask,
                 state,
                 is_certain,
             } => self.answered(now, peer, ask, state, is_certain, effects),
-            Message::Audit { known, sums } => self.audited(now, peer, &known, &sums, effects),
+            Message::Audit { known, after, sums } => {
+                self.audited(peer, &known, after, &sums, effects);
+            }
         }
         Ok(())
     }
@@ -87,10 +91,16 @@ impl Replica {
             self.apply_op(now, peer, op, effects);
             self.known.insert(peer, seq);
         }
+        self.reached(effects);
         self.owe_status(peer, effects);
     }
 
     fn apply_op(&mut self, now: Now, peer: Incarnation, op: Vec<Item>, effects: &mut Effects) {
+        #[cfg(test)]
+        if self.has(Fault::AckBeforeApply) {
+            self.halves.extend(op);
+            return;
+        }
         for item in op {
             #[cfg(test)]
             let item = if self.has(Fault::HalfApplied) {
@@ -131,6 +141,7 @@ impl Replica {
                         let entry = member.acked.entry(*origin).or_default();
                         *entry = (*entry).max(*seq);
                     }
+                    member.reports.stable = member.reports.stable.max(time);
                 }
             }
         }
@@ -213,6 +224,7 @@ impl Replica {
             }
             self.known.insert(*origin, *seq);
         }
+        self.reached(effects);
         if was_wanted && donor_is_ready {
             self.become_ready(effects);
         }
@@ -247,7 +259,7 @@ impl Replica {
         };
         let mut waits = true;
         while out.len() < budget && waits {
-            waits = self.next_frame(now, peer, &mut link, out);
+            waits = self.next_frame(now, &mut link, out);
         }
         if let Some(member) = self.members.get_mut(&peer) {
             member.link = Some(link);
@@ -256,19 +268,13 @@ impl Replica {
     }
 
     /// Appends the next frame; whether there was one.
-    fn next_frame(
-        &mut self,
-        now: Now,
-        peer: Incarnation,
-        link: &mut super::link::Link,
-        out: &mut Vec<u8>,
-    ) -> bool {
+    fn next_frame(&mut self, now: Now, link: &mut super::link::Link, out: &mut Vec<u8>) -> bool {
         if let Some(message) = link.waiting.pop_front() {
             message.write(link.version, out);
             return true;
         }
         if std::mem::take(&mut link.owes_status) {
-            self.status(now, peer).write(link.version, out);
+            self.status(now).write(link.version, out);
             return true;
         }
         let own = self.known.get(&self.me()).copied().unwrap_or_default();
@@ -285,6 +291,10 @@ impl Replica {
                     .collect();
                 append_push(cursor, &chunk, link.version, out);
                 link.cursor = Some(cursor + chunk.len() as u64);
+                return true;
+            }
+            if self.has(Fault::GapIgnored) {
+                link.cursor = Some(self.ring.first());
                 return true;
             }
             if link.scan.is_none() {
@@ -310,16 +320,9 @@ impl Replica {
         false
     }
 
-    fn status(&mut self, now: Now, peer: Incarnation) -> Message {
-        let mut known = self.known.clone();
-        if self.has(Fault::AckBeforeApply)
-            && let Some(member) = self.members.get(&peer)
-            && let Some(seq) = member.acked.get(&peer)
-        {
-            known.insert(peer, *seq);
-        }
+    fn status(&mut self, now: Now) -> Message {
         Message::Status {
-            known,
+            known: self.known.clone(),
             time: self.clock.read(now.wall),
             is_ready: self.is_ready,
         }

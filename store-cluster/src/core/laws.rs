@@ -60,17 +60,20 @@ fn revokes() -> impl Strategy<Value = Revokes> {
 }
 
 fn birth() -> impl Strategy<Value = Birth> {
-    (0_u64..3, option::of(0_u8..3), any::<bool>()).prop_map(|(at, owner, is_idle)| Birth {
-        created_at: Timestamp::from_millis(at),
-        idle: is_idle.then_some(Duration::from_millis(7)),
-        renewal: (!is_idle).then_some(Duration::from_millis(9)),
-        owner: owner.map(|number| Owner {
-            subject: Subject::new(format!("subject {number}")).unwrap(),
-            nonce: number.into(),
-            attempt: u32::from(number) + 1,
-        }),
-        predecessor: is_idle.then_some(SessionId::from_bytes([7; 16])),
-    })
+    (stamp(), 0_u64..3, option::of(0_u8..3), any::<bool>()).prop_map(
+        |(stamp, at, owner, is_idle)| Birth {
+            stamp,
+            created_at: Timestamp::from_millis(at),
+            idle: is_idle.then_some(Duration::from_millis(7)),
+            renewal: (!is_idle).then_some(Duration::from_millis(9)),
+            owner: owner.map(|number| Owner {
+                subject: Subject::new(format!("subject {number}")).unwrap(),
+                nonce: number.into(),
+                attempt: u32::from(number) + 1,
+            }),
+            predecessor: is_idle.then_some(SessionId::from_bytes([7; 16])),
+        },
+    )
 }
 
 prop_compose! {

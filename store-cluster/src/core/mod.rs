@@ -32,6 +32,7 @@ mod ring;
 mod scan;
 mod secrets;
 mod state;
+mod stats;
 mod sweep;
 mod tries;
 mod verbs;
@@ -46,6 +47,7 @@ pub(crate) use self::planted::Fault;
 pub(crate) use self::replica::Replica;
 pub(crate) use self::secrets::Secret;
 pub(crate) use self::state::{Birth, Dead, LastChange, Live, Register, State};
+pub(crate) use self::stats::{PeerStats, Stats};
 
 #[cfg(test)]
 pub(crate) mod laws;

@@ -5,11 +5,14 @@ use std::time::Duration;
 use session_core::{Bounds, Sharding, TICKET_LIFE, Timeouts};
 
 use super::clock::Incarnation;
+use crate::wire::VERSION;
 
 /// What a replica is set up with. All but the incarnation and the sizes must be equal on all nodes.
 #[derive(Clone, Debug)]
 pub(crate) struct ReplicaOptions {
     pub(crate) incarnation: Incarnation,
+    /// The version that this node speaks: the one before the newest while others still run that.
+    pub(crate) version: u8,
     pub(crate) sharding: Sharding,
     pub(crate) bounds: Bounds,
     pub(crate) ticket_life: Duration,
@@ -23,6 +26,8 @@ pub(crate) struct ReplicaOptions {
     pub(crate) ring_bytes: usize,
     /// Changes kept by number for peers that are behind.
     pub(crate) log_len: usize,
+    /// Sessions sent in one frame of a scan at most.
+    pub(crate) chunk_items: usize,
     /// How often two nodes compare what they know.
     pub(crate) gossip_every: Duration,
     /// How often touches are told.
@@ -41,6 +46,7 @@ impl ReplicaOptions {
     pub(crate) fn new(incarnation: Incarnation) -> Self {
         Self {
             incarnation,
+            version: VERSION,
             sharding: Sharding::default(),
             bounds: Bounds::default(),
             ticket_life: TICKET_LIFE,
@@ -50,6 +56,7 @@ impl ReplicaOptions {
             max_bytes: usize::MAX,
             ring_bytes: 32 << 20,
             log_len: 1 << 20,
+            chunk_items: 256,
             gossip_every: Duration::from_millis(500),
             touches_every: Duration::from_secs(1),
             ask_limit: Duration::from_millis(250),

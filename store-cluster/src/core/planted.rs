@@ -39,6 +39,27 @@ pub(crate) enum Fault {
     AbsentWhileNotReady,
 }
 
+#[cfg(test)]
+impl Fault {
+    pub(crate) const ALL: [Self; 15] = [
+        Self::TombstoneDroppedEarly,
+        Self::LastWriteWins,
+        Self::AckBeforeApply,
+        Self::GapIgnored,
+        Self::ScanStopsShort,
+        Self::ClaimAtTheEnd,
+        Self::ClockNotAdvanced,
+        Self::TouchLastWins,
+        Self::FenceByTime,
+        Self::SecondHandStability,
+        Self::IncarnationReused,
+        Self::HalfApplied,
+        Self::EndIsAMiss,
+        Self::FenceDroppedEarly,
+        Self::AbsentWhileNotReady,
+    ];
+}
+
 impl Replica {
     #[cfg(test)]
     pub(crate) fn has(&self, fault: Fault) -> bool {

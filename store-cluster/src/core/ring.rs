@@ -54,6 +54,11 @@ impl Ring {
         Some(self.ops.iter().skip(skip))
     }
 
+    /// The number of the oldest operation that is kept, or would be.
+    pub(crate) const fn first(&self) -> u64 {
+        self.first
+    }
+
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }

@@ -27,8 +27,7 @@ pub(crate) enum Scan {
     },
 }
 
-/// So many states at most, and about so many bytes, go into one frame.
-const CHUNK_ITEMS: usize = 256;
+/// About so many bytes go into one frame.
 const CHUNK_BYTES: usize = 64 << 10;
 
 impl Replica {
@@ -76,15 +75,14 @@ impl Replica {
                         *scan = self.scan_all();
                         return Message::States { items };
                     }
-                    let head = if self.has(Fault::ScanStopsShort) {
-                        *seq + 64
-                    } else {
-                        u64::MAX
-                    };
                     let next = self.logs.after(*origin, *seq, *sent_of_op);
-                    match next.filter(|(at, _)| *at <= head) {
+                    match next {
                         Some((at, key)) => {
-                            if is_full(&items, bytes) {
+                            if self.is_full(&items, bytes) {
+                                if self.has(Fault::ScanStopsShort) {
+                                    todo.clear();
+                                    done.clone_from(&self.known);
+                                }
                                 return Message::States { items };
                             }
                             bytes += self.collect(key, &mut items);
@@ -117,7 +115,7 @@ impl Replica {
             } => {
                 if fences.is_none() {
                     for (id, cell) in self.cells.after(*after) {
-                        if is_full(&items, bytes) {
+                        if self.is_full(&items, bytes) {
                             return Message::States { items };
                         }
                         bytes += 128 + cell.record().map_or(0, |record| record.as_bytes().len());
@@ -131,7 +129,7 @@ impl Replica {
                     .clone()
                     .map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
                 for (subject, _) in self.fences.range((from, std::ops::Bound::Unbounded)) {
-                    if is_full(&items, bytes) {
+                    if self.is_full(&items, bytes) {
                         break;
                     }
                     bytes += self.collect(&Key::Fence(subject.clone()), &mut items);
@@ -183,8 +181,8 @@ impl Replica {
             }
         }
     }
-}
 
-fn is_full(items: &[Item], bytes: usize) -> bool {
-    items.len() >= CHUNK_ITEMS || bytes >= CHUNK_BYTES
+    const fn is_full(&self, items: &[Item], bytes: usize) -> bool {
+        items.len() >= self.options.chunk_items || bytes >= CHUNK_BYTES
+    }
 }

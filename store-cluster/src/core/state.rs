@@ -60,6 +60,8 @@ pub(crate) struct Live {
 /// What the creator of a session wrote once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Birth {
+    /// A sign-in that knew of another has the greater one, whatever their wall clocks said.
+    pub(crate) stamp: Stamp,
     pub(crate) created_at: Timestamp,
     pub(crate) idle: Option<Duration>,
     pub(crate) renewal: Option<Duration>,
@@ -299,6 +301,7 @@ impl Birth {
             (subject, owner.nonce, owner.attempt)
         });
         (
+            self.stamp,
             self.created_at,
             self.idle,
             self.renewal,

@@ -6,7 +6,7 @@ use session_core::{
 };
 
 use super::cell::Cell;
-use super::clock::Now;
+use super::clock::{Now, Stamp};
 use super::effect::{Asked, Effects, Refused, Written};
 use super::fence::{Fence, Revokes};
 use super::replica::Replica;
@@ -287,12 +287,16 @@ impl Replica {
         subject: &Subject,
         mut live: Vec<(SessionId, Record)>,
     ) -> Vec<SessionId> {
-        live.sort_by_key(|(id, record)| (record.created_at(), *id));
+        let born = |id: &SessionId| match self.cells.get(*id) {
+            Some(Cell::Live(packed)) => packed.born(),
+            _ => Stamp::ZERO,
+        };
+        live.sort_by_key(|(id, _)| (born(id), *id));
         let Some((newest, record)) = live.pop() else {
             return Vec::new();
         };
         let limit = match self.cells.get(newest) {
-            Some(Cell::Live(packed)) => packed.unpack().limit(),
+            Some(Cell::Live(packed)) if self.options.version >= 2 => packed.unpack().limit(),
             _ => None,
         };
         let Some(limit) = limit else {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use session_core::{SessionId, Subject};
+use session_core::{SessionId, Subject, Timestamp};
 
 use super::reader::{Reader, WireError};
 use super::state::{read_op, write_op};
@@ -45,8 +45,17 @@ pub(crate) enum Message {
         state: Option<(SessionId, State)>,
         is_certain: bool,
     },
-    /// Digests of all live sessions, in buckets, of a replica that knows this much.
-    Audit { known: Vector, sums: Vec<u64> },
+    /// Up to where the receiver has come, in its own operations.
+    Flush { ask: u64 },
+    /// Up to here, in answer to a flush.
+    Head { ask: u64, seq: u64 },
+    /// Digests, in buckets, of all sessions that expire later than `after`, of a replica that knows this
+    /// much.
+    Audit {
+        known: Vector,
+        after: Timestamp,
+        sums: Vec<u64>,
+    },
 }
 
 mod kind {
@@ -58,6 +67,8 @@ mod kind {
     pub(super) const ASK: u8 = 21;
     pub(super) const ANSWER: u8 = 22;
     pub(super) const AUDIT: u8 = 23;
+    pub(super) const FLUSH: u8 = 24;
+    pub(super) const HEAD: u8 = 25;
 }
 
 impl Message {
@@ -125,8 +136,18 @@ impl Message {
                 }
                 kind::ANSWER
             }
-            Self::Audit { known, sums } => {
+            Self::Flush { ask } => {
+                writer.number(*ask);
+                kind::FLUSH
+            }
+            Self::Head { ask, seq } => {
+                writer.number(*ask);
+                writer.number(*seq);
+                kind::HEAD
+            }
+            Self::Audit { known, after, sums } => {
                 write_vector(known, writer);
+                writer.instant(*after);
                 sums.iter().for_each(|sum| writer.fixed(*sum));
                 kind::AUDIT
             }
@@ -193,13 +214,21 @@ impl Message {
                     is_certain,
                 }
             }
+            kind::FLUSH => Self::Flush {
+                ask: reader.number()?,
+            },
+            kind::HEAD => Self::Head {
+                ask: reader.number()?,
+                seq: reader.number()?,
+            },
             kind::AUDIT => {
                 let known = read_vector(reader)?;
+                let after = reader.instant()?;
                 let mut sums = Vec::new();
                 while !reader.is_empty() {
                     sums.push(reader.fixed()?);
                 }
-                Self::Audit { known, sums }
+                Self::Audit { known, after, sums }
             }
             _ => return Ok(None),
         }))

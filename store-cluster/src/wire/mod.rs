@@ -32,4 +32,6 @@ pub(crate) const OLDEST: u8 = 1;
 pub(crate) const MAX_FRAME: usize = 8 << 20;
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;

@@ -219,6 +219,7 @@ fn write_birth(birth: &Birth, writer: &mut Writer) {
             | flag(birth.idle.is_some(), RESTS)
             | flag(birth.renewal.is_some(), RENEWS),
     );
+    writer.stamp(birth.stamp);
     writer.instant(birth.created_at);
     if let Some(owner) = &birth.owner {
         writer.text(owner.subject.as_str());
@@ -240,6 +241,7 @@ fn read_birth(reader: &mut Reader<'_>) -> Result<Birth, WireError> {
         return Err(WireError::Invalid("a birth has unknown flags"));
     }
     let has = |flag| flags & flag != 0;
+    let stamp = reader.stamp()?;
     let created_at = reader.instant()?;
     let owner = if has(OWNED) {
         Some(Owner {
@@ -265,6 +267,7 @@ fn read_birth(reader: &mut Reader<'_>) -> Result<Birth, WireError> {
     let idle = duration(has(RESTS))?;
     let renewal = duration(has(RENEWS))?;
     Ok(Birth {
+        stamp,
         created_at,
         idle,
         renewal,

@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use session_core::SessionId;
+use session_core::{SessionId, Timestamp};
 
 use super::*;
 use crate::core::laws::{item, vector};
@@ -20,6 +20,8 @@ fn message() -> impl Strategy<Value = Message> {
                 is_ready,
             }
         }),
+        any::<u64>().prop_map(|ask| Message::Flush { ask }),
+        any::<(u64, u64)>().prop_map(|(ask, seq)| Message::Head { ask, seq }),
         vector().prop_map(|known| Message::Want { known }),
         vec(item(), 0..4).prop_map(|items| Message::States { items }),
         vector().prop_map(|known| Message::Caught { known }),
@@ -35,8 +37,13 @@ fn message() -> impl Strategy<Value = Message> {
                 is_certain,
             }
         }),
-        (vector(), vec(any::<u64>(), 0..5))
-            .prop_map(|(known, sums)| Message::Audit { known, sums }),
+        (vector(), 0_u64..1 << 50, vec(any::<u64>(), 0..5)).prop_map(|(known, after, sums)| {
+            Message::Audit {
+                known,
+                after: Timestamp::from_millis(after),
+                sums,
+            }
+        }),
     ]
 }
 
@@ -58,7 +65,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_break_nothing(kind in 14_u8..26, body in vec(any::<u8>(), 0..200)) {
+    fn arbitrary_bytes_break_nothing(kind in 14_u8..28, body in vec(any::<u8>(), 0..200)) {
         let _ = Message::read(kind, VERSION, &body);
     }
 
