@@ -42,7 +42,7 @@ impl Replica {
         effects: &mut Effects,
     ) -> Result<Written<Creation>, Refused> {
         self.writable()?;
-        if self.is_taken(id) {
+        if self.is_taken(now, id) {
             return Ok(Written::nothing(Creation::Exists));
         }
         new.check(&self.options.bounds)?;
@@ -155,7 +155,7 @@ impl Replica {
         };
         let at = now.wall;
         self.tries.note(ticket.nonce(), ticket.attempt(), at);
-        if self.is_taken(id) {
+        if self.is_taken(now, id) {
             return Ok(Written::nothing(Admission::Exists));
         }
         let live = self.live_of(now, subject);
@@ -318,9 +318,21 @@ impl Replica {
             .collect()
     }
 
-    /// Whether a session may not be made under `id`: whatever was known of an id stays with it.
-    fn is_taken(&self, id: SessionId) -> bool {
-        self.cells.get(id).is_some()
+    /// Whether a session may not be made under `id`. Whatever was known of an id stays with it, since
+    /// what is still under way would be joined to it; only alone a node can know that nothing is.
+    fn is_taken(&mut self, now: Now, id: SessionId) -> bool {
+        let is_over = match self.cells.get(id) {
+            None => return false,
+            Some(Cell::Live(packed)) => !packed.record.is_live(now.wall),
+            Some(Cell::Dead(tombstone)) => tombstone.remembered(now.wall).is_none(),
+            Some(Cell::Part(_)) => false,
+        };
+        let is_free = is_over && self.members.is_empty() && self.gone.is_empty();
+        if is_free {
+            self.cells.remove(id);
+            self.touched.remove(&id);
+        }
+        !is_free
     }
 
     /// Writes are for nodes that hold what the others hold.
