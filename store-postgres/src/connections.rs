@@ -102,12 +102,16 @@ impl Connections {
 
     /// The server gives up before the caller does, so that most that takes too long is known not to have
     /// been applied.
+    ///
+    /// Statements go by an index. A plan stays with its connection, so it must not be one for a table that
+    /// was still empty; and to collect pages first is slower for the few rows of a call.
     fn preparation(&self) -> sqlx::RawSql {
         let limit = self.time_limit().as_millis();
         sqlx::raw_sql(AssertSqlSafe(format!(
             "SET lock_timeout = {}; SET statement_timeout = {}; \
              SET idle_in_transaction_session_timeout = {}; \
-             SET default_transaction_isolation = 'read committed'",
+             SET default_transaction_isolation = 'read committed'; \
+             SET enable_seqscan = off; SET enable_bitmapscan = off",
             (limit / 2).max(1),
             (limit * 3 / 4).max(1),
             limit.max(1),

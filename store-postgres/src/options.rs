@@ -63,7 +63,10 @@ impl PostgresStoreBuilder {
             table_prefix: "session_".to_owned(),
             connections: 10,
             time_limit: Duration::from_secs(5),
-            coalescing: Coalescing::default(),
+            coalescing: Coalescing {
+                flights: 4,
+                ..Coalescing::default()
+            },
             facts,
             test_clock: None,
             has_feed: true,
@@ -111,8 +114,9 @@ impl PostgresStoreBuilder {
         self
     }
 
-    /// Sends reads, edits, touches and new sessions that arrive at the same time together, within `bounds`:
-    /// each kind for itself.
+    /// Sends reads, changes and new sessions that arrive at the same time together, within `bounds`: each of
+    /// the three for itself. Four [`flights`](Coalescing::flights) unless set: on a slow disk a few commits
+    /// under way are faster than one, and each flight takes one of the connections.
     pub const fn coalescing(mut self, bounds: Coalescing) -> Self {
         self.coalescing = bounds;
         self
