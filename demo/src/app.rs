@@ -12,6 +12,7 @@ use axum::routing::get;
 use session_core::Sessions;
 use session_tower::SessionLayer;
 use session_tower::session_http::{CookieOptions, InvalidCookie, SameOrigin, SessionCookie};
+use store_memory::CachedUsage;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -20,6 +21,7 @@ use crate::fault::{FaultStore, Faults};
 use crate::live::Live;
 use crate::log::Log;
 use crate::metrics::{Counters, Metrics};
+use crate::stores::CacheUsage;
 use crate::{api, assets, guards, lab, live, pages, problem, status, stores};
 
 /// The longest form; JSON has limits of its own.
@@ -36,6 +38,7 @@ struct Inner {
     sessions: Sessions,
     cookie: SessionCookie,
     metrics: Metrics,
+    cache: Option<CacheUsage>,
     live: Live,
     faults: Faults,
     stopping: watch::Sender<bool>,
@@ -53,7 +56,10 @@ impl fmt::Debug for Inner {
 impl App {
     /// Opens the store and sets everything up.
     pub(crate) async fn open(config: Config) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let opened = stores::open(&config.store).await?;
+        let mut opened = stores::open(&config.store).await?;
+        if let Some(bound) = config.cache {
+            opened = opened.behind_cache(bound)?;
+        }
         let faults = Faults::default();
         let store = if config.lab {
             Arc::new(FaultStore::new(opened.store, faults.clone()))
@@ -71,7 +77,8 @@ impl App {
             .build();
         Ok(Self(Arc::new(Inner {
             cookie: cookie(&config).build()?,
-            metrics: Metrics::new(counters, opened.count),
+            metrics: Metrics::new(counters, opened.count, opened.cache.clone()),
+            cache: opened.cache,
             stopping: watch::Sender::new(false),
             config,
             sessions,
@@ -106,6 +113,11 @@ impl App {
 
     pub(crate) fn store_name(&self) -> &'static str {
         self.sessions().store().facts().name
+    }
+
+    /// What the cache in front of the store has done, if there is one.
+    pub(crate) fn cache_usage(&self) -> Option<CachedUsage> {
+        self.0.cache.as_ref().map(|usage| usage())
     }
 
     pub(crate) fn node(&self) -> &str {

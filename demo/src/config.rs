@@ -20,6 +20,11 @@ pub struct Config {
     #[arg(long, value_name = "URL", default_value = "memory:")]
     pub store: String,
 
+    /// Puts a cache in front of the store: it answers from memory that a session lives, and what was ended
+    /// by another server is refused at the latest after this time, at least 30ms.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub cache: Option<Duration>,
+
     /// What this server calls itself.
     #[arg(long, value_name = "NAME", default_value = "local")]
     pub node: String,

@@ -1,7 +1,7 @@
 //! What Prometheus is told.
 
 use std::fmt;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -9,6 +9,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use session_core::{EndCause, Event, EventKind, Observer};
+use store_memory::CachedUsage;
+
+use crate::stores::CacheUsage;
 
 type Labels<const N: usize> = [(&'static str, String); N];
 type Count = Box<dyn Fn() -> usize + Send + Sync>;
@@ -26,6 +29,56 @@ pub(crate) struct Metrics {
     registry: Registry,
     stored: Gauge<i64, AtomicI64>,
     count: Option<Count>,
+    cache: Option<(CacheUsage, CacheMetrics)>,
+}
+
+/// What is exported of the cache in front of the store.
+#[derive(Debug, Default)]
+struct CacheMetrics {
+    hits: Counter,
+    misses: Counter,
+    loads: Counter,
+    copies: Gauge<i64, AtomicI64>,
+    holds_lease: Gauge<i64, AtomicI64>,
+}
+
+impl CacheMetrics {
+    fn registered(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let counters = [
+            ("hits", "Loads answered from memory", &metrics.hits),
+            ("misses", "Loads answered by the store", &metrics.misses),
+            ("loads", "Calls that loaded from the store", &metrics.loads),
+        ];
+        for (name, help, counter) in counters {
+            registry.register(format!("session_cache_{name}"), help, counter.clone());
+        }
+        let gauges = [
+            ("copies", "Copies held", &metrics.copies),
+            (
+                "holds_lease",
+                "Whether it may answer from memory",
+                &metrics.holds_lease,
+            ),
+        ];
+        for (name, help, gauge) in gauges {
+            registry.register(format!("session_cache_{name}"), help, gauge.clone());
+        }
+        metrics
+    }
+
+    fn set(&self, usage: CachedUsage) {
+        for (counter, value) in [
+            (&self.hits, usage.hits),
+            (&self.misses, usage.misses),
+            (&self.loads, usage.loads),
+        ] {
+            counter.inner().store(value, Ordering::Relaxed);
+        }
+        self.copies
+            .set(i64::try_from(usage.copies).unwrap_or(i64::MAX));
+        self.holds_lease.set(i64::from(usage.holds_lease));
+    }
 }
 
 impl fmt::Debug for Metrics {
@@ -72,8 +125,9 @@ impl Observer for Counters {
 }
 
 impl Metrics {
-    /// Exports the counters and, if it can be told, how many sessions the store holds.
-    pub(crate) fn new(counters: Counters, count: Option<Count>) -> Self {
+    /// Exports the counters; how many sessions the store holds, if it can be told; and what the cache in
+    /// front of it has done, if there is one.
+    pub(crate) fn new(counters: Counters, count: Option<Count>, cache: Option<CacheUsage>) -> Self {
         let mut registry = Registry::default();
         registry.register(
             "session_events",
@@ -102,11 +156,13 @@ impl Metrics {
         for kind in watched {
             let _ = counters.events.get_or_create(&[("event", name(kind))]);
         }
+        let cache = cache.map(|usage| (usage, CacheMetrics::registered(&mut registry)));
         Self {
             counters,
             registry,
             stored,
             count,
+            cache,
         }
     }
 
@@ -114,6 +170,9 @@ impl Metrics {
     pub(crate) fn text(&self) -> Result<String, fmt::Error> {
         if let Some(count) = &self.count {
             self.stored.set(i64::try_from(count()).unwrap_or(i64::MAX));
+        }
+        if let Some((usage, metrics)) = &self.cache {
+            metrics.set(usage());
         }
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
@@ -150,7 +209,7 @@ mod tests {
     #[test]
     fn counters_and_the_gauge_are_exported() {
         let counters = Counters::new();
-        let metrics = Metrics::new(counters.clone(), Some(Box::new(|| 7)));
+        let metrics = Metrics::new(counters.clone(), Some(Box::new(|| 7)), None);
         counters.request(&axum::http::Method::GET, "/", 200);
         let text = metrics.text().unwrap();
         assert!(text.contains("session_store_sessions 7\n"), "{text}");

@@ -3,9 +3,10 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use session_core::{SessionStore, SharedStore, StoreError};
-use store_memory::MemoryStore;
+use store_memory::{Cached, CachedUsage, MemoryStore};
 use store_postgres::PostgresStore;
 use store_redis::RedisStore;
 
@@ -14,6 +15,25 @@ pub(crate) struct Opened {
     pub(crate) store: SharedStore,
     /// How many sessions it holds, where that costs nothing to know.
     pub(crate) count: Option<Box<dyn Fn() -> usize + Send + Sync>>,
+    /// What the cache in front of it has done, if there is one.
+    pub(crate) cache: Option<CacheUsage>,
+}
+
+/// Tells what a cache has done, and what it holds.
+pub(crate) type CacheUsage = Arc<dyn Fn() -> CachedUsage + Send + Sync>;
+
+impl Opened {
+    /// Puts a cache in front of it, which misses no end for longer than `bound`.
+    pub(crate) fn behind_cache(self, bound: Duration) -> Result<Self, String> {
+        let cache = Cached::builder(self.store, bound).start();
+        let cache = cache.map_err(|error| told(&error))?;
+        let used = cache.clone();
+        Ok(Self {
+            store: Arc::new(cache),
+            count: self.count,
+            cache: Some(Arc::new(move || used.usage())),
+        })
+    }
 }
 
 impl fmt::Debug for Opened {
@@ -59,6 +79,7 @@ fn memory(rest: &str) -> Result<Opened, String> {
     Ok(Opened {
         store: Arc::new(store),
         count: Some(Box::new(move || counted.usage().sessions)),
+        cache: None,
     })
 }
 
@@ -70,19 +91,22 @@ async fn postgres(url: &str) -> Result<PostgresStore, StoreError> {
 }
 
 fn shared(store: Result<impl SessionStore, StoreError>) -> Result<Opened, String> {
-    let store = store.map_err(|error| {
-        let mut told = error.to_string();
-        let mut reason = error.source();
-        while let Some(because) = reason {
-            told = format!("{told}: {because}");
-            reason = because.source();
-        }
-        told
-    })?;
     Ok(Opened {
-        store: Arc::new(store),
+        store: Arc::new(store.map_err(|error| told(&error))?),
         count: None,
+        cache: None,
     })
+}
+
+/// An error with all its reasons.
+fn told(error: &StoreError) -> String {
+    let mut told = error.to_string();
+    let mut reason = error.source();
+    while let Some(because) = reason {
+        told = format!("{told}: {because}");
+        reason = because.source();
+    }
+    told
 }
 
 fn number(name: &str, value: &str) -> Result<usize, String> {
@@ -105,6 +129,13 @@ mod tests {
     async fn memory_opens_with_and_without_a_bound() {
         assert!(open("memory:").await.is_ok());
         assert!(open("memory:?max=50").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_cache_stands_in_front_of_any_store() {
+        let opened = open("memory:").await.unwrap();
+        let cached = opened.behind_cache(Duration::from_secs(1)).unwrap();
+        assert!(cached.cache.is_some_and(|usage| usage().hits == 0));
     }
 
     #[tokio::test]

@@ -56,6 +56,21 @@ async fn it_is_ready_and_counts_what_it_answers() {
 }
 
 #[tokio::test]
+async fn a_cache_in_front_of_the_store_is_counted_and_shown() {
+    let server = Server::start(&["--insecure-cookies", "--cache", "10s"]);
+    let client = server.client();
+    client.write("n", &json!(1)).await;
+    support::eventually("it answers from memory", async || {
+        assert_eq!(client.entry("n").await, 1);
+        server.metric("session_cache_hits_total").await > 0
+    })
+    .await;
+    assert_eq!(server.metric("session_cache_holds_lease").await, 1);
+    let page = client.get("/").send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("behind a cache"), "{page}");
+}
+
+#[tokio::test]
 async fn expired_sessions_leave_the_store_without_being_asked_for() {
     let server = Server::start(&["--insecure-cookies", "--absolute-timeout", "200ms"]);
     for _ in 0..3 {

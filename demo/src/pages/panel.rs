@@ -48,7 +48,17 @@ pub(crate) fn details(app: &App, live: Option<(SessionId, &Record)>) -> Markup {
             dt { "Cookie" }
             dd { code { (app.cookie().name()) } br; code.dim { (app.cookie().attributes()) } }
             dt { "Store" }
-            dd { (app.store_name()) }
+            dd {
+                (app.store_name())
+                @if let Some(cache) = app.cache_usage() {
+                    br;
+                    span.dim {
+                        "behind a cache, " (cache.hits) " of " (cache.hits + cache.misses)
+                        " loads from memory"
+                        @if !cache.holds_lease { "; it asks the store now, for the feed is late" }
+                    }
+                }
+            }
             dt { "Node" }
             dd { (app.node()) }
         }

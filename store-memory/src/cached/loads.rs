@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use session_core::{Applied, Loaded, SessionId, StoreError};
+use session_core::{Loaded, SessionId, StoreError};
 use tokio::sync::oneshot::{self, Receiver, Sender};
 
 pub(crate) type Answer = Result<Loaded, StoreError>;
@@ -67,29 +67,9 @@ impl Drop for Turn {
 }
 
 /// Gives one answer to all who waited for it.
-pub(crate) fn tell_all(waited: Vec<Sender<Answer>>, answer: Answer) {
-    let mut waited = waited.into_iter();
-    let Some(first) = waited.next() else { return };
-    if waited.len() == 0 {
+pub(crate) fn tell_all(waited: Vec<Sender<Answer>>, answer: &Answer) {
+    for tell in waited {
         // Who went away needs no answer.
-        let _ = first.send(answer);
-        return;
-    }
-    let all = std::iter::once(first).chain(waited);
-    match answer {
-        Ok(loaded) => all.for_each(|tell| drop(tell.send(Ok(loaded.clone())))),
-        Err(error) => {
-            let error = Arc::new(error);
-            all.for_each(|tell| drop(tell.send(Err(shared(&error)))));
-        }
-    }
-}
-
-/// The same error for one more.
-fn shared(error: &Arc<StoreError>) -> StoreError {
-    let own = StoreError::new(error.store(), error.kind()).because(Arc::clone(error));
-    match error.applied() {
-        Applied::No => own,
-        Applied::Unknown => own.unknown(),
+        let _ = tell.send(answer.clone());
     }
 }

@@ -78,7 +78,7 @@ impl<S: SessionStore> Tier<S> {
                 Ok(Loaded::Ended(_) | Loaded::Absent) => self.copies.invalidate(id),
                 Err(_) => {}
             }
-            tell_all(waited, answer);
+            tell_all(waited, &answer);
         }
     }
 

@@ -1,6 +1,7 @@
 //! A TCP proxy that does to the traffic between a store and its server what networks do.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -44,12 +45,22 @@ impl Proxy {
     ///
     /// If no port is free.
     pub async fn start(server: u16) -> Self {
+        Self::listening(server, None).await
+    }
+
+    async fn listening(server: u16, word: Option<&'static str>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (traffic, _) = watch::channel(Traffic::Passes);
         let (cuts, _) = watch::channel(0);
         let server = SocketAddr::from((Ipv4Addr::LOCALHOST, server));
-        let listening = tokio::spawn(listen(listener, server, traffic.clone(), cuts.clone()));
+        let listening = tokio::spawn(listen(
+            listener,
+            server,
+            traffic.clone(),
+            cuts.clone(),
+            word,
+        ));
         Self {
             port,
             traffic,
@@ -62,6 +73,16 @@ impl Proxy {
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// As [`start`](Self::start), for some connections alone: those on which a client has sent `word`. All
+    /// others pass.
+    ///
+    /// # Panics
+    ///
+    /// If no port is free.
+    pub async fn start_for(server: u16, word: &'static str) -> Self {
+        Self::listening(server, Some(word)).await
     }
 
     /// Says what becomes of the traffic from now on.
@@ -90,13 +111,19 @@ async fn listen(
     server: SocketAddr,
     traffic: watch::Sender<Traffic>,
     cuts: watch::Sender<u64>,
+    word: Option<&'static str>,
 ) {
     while let Ok((client, _)) = listener.accept().await {
         let (traffic, mut cuts) = (traffic.clone(), cuts.subscribe());
-        if *traffic.borrow() == Traffic::Refused {
+        if word.is_none() && *traffic.borrow() == Traffic::Refused {
             continue;
         }
         tokio::spawn(async move {
+            let line = Line {
+                traffic,
+                word,
+                is_meant: AtomicBool::new(word.is_none()),
+            };
             let Ok(server) = TcpStream::connect(server).await else {
                 return;
             };
@@ -104,8 +131,8 @@ async fn listen(
             let (from_client, to_client) = client.into_split();
             let (from_server, to_server) = server.into_split();
             let both = async {
-                let requests = pump(from_client, to_server, &traffic, Way::Request);
-                let answers = pump(from_server, to_client, &traffic, Way::Answer);
+                let requests = pump(from_client, to_server, &line, Way::Request);
+                let answers = pump(from_server, to_client, &line, Way::Answer);
                 // What a client sent before it went may still be on its way; with the server's end there
                 // is nobody left to bring it to.
                 tokio::select! {
@@ -113,11 +140,43 @@ async fn listen(
                     () = async { requests.await; std::future::pending().await } => {}
                 }
             };
+            let cut = async {
+                while cuts.changed().await.is_ok() {
+                    if line.is_meant.load(Ordering::SeqCst) {
+                        return;
+                    }
+                }
+            };
             tokio::select! {
                 () = both => {}
-                _ = cuts.changed() => {}
+                () = cut => {}
             }
         });
+    }
+}
+
+/// One connection: whether it is meant, and what becomes of what passes if it is.
+struct Line {
+    traffic: watch::Sender<Traffic>,
+    word: Option<&'static str>,
+    is_meant: AtomicBool,
+}
+
+impl Line {
+    /// What becomes of a piece that comes this way.
+    fn now(&self, piece: &[u8], way: Way) -> Traffic {
+        if let Some(word) = self.word
+            && way == Way::Request
+            && piece
+                .windows(word.len())
+                .any(|part| part == word.as_bytes())
+        {
+            self.is_meant.store(true, Ordering::SeqCst);
+        }
+        match self.is_meant.load(Ordering::SeqCst) {
+            true => *self.traffic.borrow(),
+            false => Traffic::Passes,
+        }
     }
 }
 
@@ -128,12 +187,7 @@ enum Way {
 }
 
 /// Carries bytes one way until either end has gone; then closes the other.
-async fn pump(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    traffic: &watch::Sender<Traffic>,
-    way: Way,
-) {
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, line: &Line, way: Way) {
     let mut piece = vec![0; 64 << 10];
     loop {
         let length = match from.read(&mut piece).await {
@@ -142,7 +196,7 @@ async fn pump(
         };
         let mut piece = piece.get(..length).unwrap_or_default();
         let mut is_last = false;
-        let now = *traffic.borrow();
+        let now = line.now(piece, way);
         match (now, way) {
             (Traffic::Passes | Traffic::RequestCut(_), Way::Answer)
             | (Traffic::Passes | Traffic::Unanswered | Traffic::AnswerCut(_), Way::Request) => {}
@@ -151,7 +205,7 @@ async fn pump(
             (Traffic::RequestCut(after), Way::Request)
             | (Traffic::AnswerCut(after), Way::Answer) => {
                 // One connection is cut; the others, and the next ones, pass.
-                let is_mine = traffic.send_if_modified(|current| {
+                let is_mine = line.traffic.send_if_modified(|current| {
                     let is_mine = *current == now;
                     if is_mine {
                         *current = Traffic::Passes;

@@ -291,7 +291,7 @@ impl Recorded {
     ) -> Result<(), StoreError> {
         let begun = now();
         let answer = self.store.revoke(subject, except).await;
-        let ids = answer.as_ref().map(Clone::clone).unwrap_or_default();
+        let ids = answer.clone().unwrap_or_default();
         let revoked = |span| Event::Revoked {
             subject: subject.clone(),
             except: except.map(Id),
