@@ -33,10 +33,14 @@ pub(crate) enum Need {
     RunningClock,
     /// No other case that runs at the same time.
     Quiet,
+    /// That calls go through one node, for they are made at the same time and exclude each other.
+    OneNode,
     /// Another handle to the same sessions.
     SecondHandle,
     /// Calls that concern all sessions of a subject, and take effect at one instant.
     OneInstant,
+    /// That an id may be had again once nothing of its session is left.
+    IdsAgain,
     /// A store of another prefix, schema or cluster name on the same server.
     Neighbour,
     /// A store that holds a stated number of sessions.

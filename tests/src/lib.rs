@@ -32,6 +32,7 @@
 //! | another handle to the same sessions: a clone, a second client, another node | [`Opened::with_handle`] | clause 16; and all concurrent cases then call through both |
 //! | a store of another prefix on the same server | [`Suite::neighbour`] | clause 15 |
 //! | a store that holds a stated number of sessions | [`Suite::bounded`] | refusing as `Full` |
+//! | the word that calls go to different nodes of a cluster | [`Suite::across_nodes`] | leaving out what holds through one node alone |
 //! | something to be dropped after the last case, such as a container | [`Opened::holding`] | – |
 //!
 //! A failure names a seed: with `SESSION_CONFORMANCE_SEED` set to it, what is random in a case but ids

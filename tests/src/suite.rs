@@ -29,6 +29,7 @@ pub struct Suite {
     neighbour: Option<Once>,
     bounded: Option<OpenBounded>,
     consistency: Consistency,
+    is_spread: bool,
     clock: Option<ManualClock>,
     time_limit: Duration,
     seed: u64,
@@ -67,6 +68,7 @@ impl Suite {
             neighbour: None,
             bounded: None,
             consistency: Consistency::Linearizable,
+            is_spread: false,
             clock: None,
             time_limit: Duration::from_secs(120),
             seed: seed(),
@@ -78,6 +80,15 @@ impl Suite {
     /// What the store promises. Without it, [`Consistency::Linearizable`].
     pub fn consistency(mut self, consistency: Consistency) -> Self {
         self.consistency = consistency;
+        self
+    }
+
+    /// Says that the store sends its calls to different nodes of a cluster that promises
+    /// [`Consistency::Eventual`], and returns from each once all nodes have acknowledged it. Cases about
+    /// calls that exclude each other though they are made at the same time, or that are dropped before
+    /// they return, are then ignored: they are in one order through one node alone.
+    pub const fn across_nodes(mut self) -> Self {
+        self.is_spread = true;
         self
     }
 
@@ -232,6 +243,9 @@ impl Suite {
             Need::RunningClock if self.clock.is_some() => {
                 Some("it is about a clock that runs, and the store goes by a test clock")
             }
+            Need::OneNode if self.is_spread => Some(
+                "it is about calls at the same time, which are in one order through one node alone",
+            ),
             Need::Neighbour if self.neighbour.is_none() => {
                 Some("it needs another store on the same server: Suite::neighbour")
             }
@@ -246,7 +260,10 @@ impl Suite {
             {
                 Some("it is about handles that see each other's calls at once")
             }
-            Need::OneInstant if self.consistency != Consistency::Linearizable => {
+            Need::IdsAgain if self.consistency == Consistency::Eventual => {
+                Some("nodes of a cluster keep what they know of an id, which is used once anyway")
+            }
+            Need::OneInstant if self.consistency == Consistency::PerSession => {
                 Some("it is about calls on all sessions of a subject at one instant")
             }
             _ => None,

@@ -9,13 +9,14 @@ use super::cell::Cell;
 
 /// How much a replica holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Usage {
+#[non_exhaustive]
+pub struct Usage {
     /// Sessions, among them expired ones that have not been removed yet.
-    pub(crate) sessions: usize,
+    pub sessions: usize,
     /// Ends that are remembered.
-    pub(crate) tombstones: usize,
+    pub tombstones: usize,
     /// Bytes of both, without the allocator's own.
-    pub(crate) bytes: usize,
+    pub bytes: usize,
 }
 
 /// What the map itself takes for a session.

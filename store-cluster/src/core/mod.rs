@@ -37,7 +37,7 @@ mod sweep;
 mod tries;
 mod verbs;
 
-pub(crate) use self::cells::Usage;
+pub use self::cells::Usage;
 pub(crate) use self::clock::{Incarnation, Now, Stamp};
 pub(crate) use self::effect::{Alarm, AskId, Asked, Effect, Effects, Refused, Written};
 pub(crate) use self::fence::{Fence, Revokes};

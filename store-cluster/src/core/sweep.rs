@@ -67,8 +67,8 @@ impl Replica {
             Cell::Dead(tombstone) => {
                 let is_settled =
                     tombstone.time <= self.settled() || self.has(Fault::TombstoneDroppedEarly);
-                now.wall >= tombstone.until + skew
-                    || is_settled && tombstone.remembered(now.wall).is_none()
+                let is_over = is_settled || now.wall >= tombstone.until + skew;
+                is_over && tombstone.remembered(now.wall).is_none()
             }
         }
     }

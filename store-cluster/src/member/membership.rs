@@ -1,6 +1,6 @@
 //! The membership protocol, driven by the mesh and by time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -174,27 +174,24 @@ impl Membership {
             .collect();
         let changes = self.roster.lock().derive(&live);
         self.tell(changes);
-        let present: Vec<Peer> = {
-            let roster = self.roster.lock();
-            roster.present().map(|(peer, _)| peer.clone()).collect()
-        };
-        let mut wanted: HashSet<_> = present.iter().map(|peer| peer.addr).collect();
+        let mut wanted = self.roster.lock().addrs();
         wanted.extend(self.seeds.addrs());
         wanted.remove(&self.mesh.local.peer.addr);
         self.mesh.want(&wanted);
-        self.announce_when_alone(&present);
+        self.announce_when_alone();
         self.resize(live.len() + 1);
     }
 
     /// The protocol itself gives up once nobody is left.
-    fn announce_when_alone(&mut self, present: &[Peer]) {
+    fn announce_when_alone(&mut self) {
         if self.foca.iter_members().next().is_some() {
             self.rounds_alone = 0;
             return;
         }
         self.rounds_alone += 1;
         if self.rounds_alone.is_multiple_of(ASK_WHEN_ALONE) {
-            for peer in present {
+            let roster = Arc::clone(&self.roster);
+            for (peer, _) in roster.lock().present() {
                 let member = Member::new(peer.clone());
                 told(self.foca.announce(member, &mut self.runtime));
             }

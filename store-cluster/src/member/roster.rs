@@ -79,6 +79,15 @@ impl Roster {
         }
     }
 
+    /// How a life of a node stands.
+    pub(crate) fn presence(&self, peer: &Peer) -> Presence {
+        match self.nodes.get(&peer.node) {
+            Some((known, presence)) if known.incarnation == peer.incarnation => *presence,
+            Some((known, _)) if known.replaces(peer) => Presence::Gone,
+            _ => Presence::Down,
+        }
+    }
+
     /// The nodes that are not gone.
     pub(crate) fn present(&self) -> impl Iterator<Item = (&Peer, Presence)> {
         self.nodes

@@ -47,6 +47,11 @@ impl Seeds {
         self.names.is_empty() && self.addrs.iter().all(|seed| *seed == addr)
     }
 
+    /// Whether every name was found.
+    pub(crate) fn are_found(&self) -> bool {
+        self.found.lock().iter().all(|found| !found.is_empty())
+    }
+
     /// All addresses that are known now.
     pub(crate) fn addrs(&self) -> HashSet<SocketAddr> {
         let found = self.found.lock();

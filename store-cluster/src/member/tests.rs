@@ -79,9 +79,9 @@ impl Node {
             terms: Terms {
                 sharding: [1; 8],
                 ticket_life: Duration::from_secs(600),
+                max_skew: Duration::from_secs(10),
             },
             features: 0,
-            max_skew: Duration::from_secs(10),
             clock: Arc::new(SystemClock),
             security: Security::Plaintext,
         });

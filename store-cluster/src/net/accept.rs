@@ -134,7 +134,7 @@ fn judge(
         .ok_or(Refusal::Garbled)?;
     let local = &mesh.local;
     let mine = local.hello(hello.channel);
-    let agreed = mine.judge(&hello, local.clock.now(), local.max_skew)?;
+    let agreed = mine.judge(&hello, local.clock.now())?;
     traffic.admits(&hello.peer)?;
     let link = mesh.link_to(hello.peer.addr)?;
     Ok((link, hello, agreed))

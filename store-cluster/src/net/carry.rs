@@ -95,7 +95,7 @@ impl Connection<'_> {
         let Some(wall) = ping.body.first_chunk() else {
             return Ok(());
         };
-        let (now, max_skew) = (self.mesh.local.clock.now(), self.mesh.local.max_skew);
+        let (now, max_skew) = (self.mesh.local.clock.now(), self.mesh.local.terms.max_skew);
         let wall = Timestamp::from_millis(u64::from_be_bytes(*wall));
         // A ping may have waited for as long as nothing moved.
         if wall.since(now) > max_skew || now.since(wall) > max_skew + SILENCE {

@@ -57,7 +57,8 @@ impl Counters {
             | Refusal::Cluster
             | Refusal::Version
             | Refusal::Sharding
-            | Refusal::TicketLife => &self.hello,
+            | Refusal::TicketLife
+            | Refusal::Skew => &self.hello,
             Refusal::Clock => &self.clock,
             Refusal::Retired => &self.retired,
             Refusal::Crowded => &self.crowded,

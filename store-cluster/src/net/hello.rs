@@ -10,7 +10,7 @@
 //! | 16..24 | incarnation |
 //! | 24..32, 32..40 | when it started, and its present: milliseconds since 1970 |
 //! | 40..48 | fingerprint of how it places subjects in shards |
-//! | 48..56 | for how many milliseconds its tickets are good |
+//! | 48..56, 56..64 | for how many milliseconds its tickets are good, and how many clocks may differ |
 //! | then | the names of cluster and node, and the node's address: length 1 and text each |
 //! | then | what later versions may add |
 //!
@@ -40,6 +40,8 @@ pub(crate) struct Terms {
     /// [`session_core::Sharding::fingerprint`].
     pub(crate) sharding: [u8; 8],
     pub(crate) ticket_life: Duration,
+    /// How far the clocks of two nodes may be apart.
+    pub(crate) max_skew: Duration,
 }
 
 /// What one side says of itself.
@@ -78,6 +80,8 @@ pub(crate) enum Refusal {
     Sharding,
     #[error("its tickets are good for another time")]
     TicketLife,
+    #[error("it bears with clocks that differ more, or less")]
+    Skew,
     #[error("it is this node itself")]
     Myself,
     #[error("another life of its node has followed it, or it was away for too long")]
@@ -87,13 +91,14 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Garbled,
         Self::Cluster,
         Self::Version,
         Self::Clock,
         Self::Sharding,
         Self::TicketLife,
+        Self::Skew,
         Self::Myself,
         Self::Retired,
         Self::Crowded,
@@ -124,8 +129,10 @@ impl Hello {
         out.extend_from_slice(&self.peer.started_at().as_millis().to_be_bytes());
         out.extend_from_slice(&self.wall.as_millis().to_be_bytes());
         out.extend_from_slice(&self.terms.sharding);
-        let ticket_life = u64::try_from(self.terms.ticket_life.as_millis()).unwrap_or(u64::MAX);
-        out.extend_from_slice(&ticket_life.to_be_bytes());
+        for duration in [self.terms.ticket_life, self.terms.max_skew] {
+            let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+            out.extend_from_slice(&millis.to_be_bytes());
+        }
         let addr = self.peer.addr.to_string();
         for text in [&*self.cluster, self.peer.node.as_str(), &addr] {
             out.push(u8::try_from(text.len()).unwrap_or_default());
@@ -152,6 +159,7 @@ impl Hello {
         let wall = Timestamp::from_millis(u64::from_be_bytes(take(from)?));
         let sharding = take(from)?;
         let ticket_life = Duration::from_millis(u64::from_be_bytes(take(from)?));
+        let max_skew = Duration::from_millis(u64::from_be_bytes(take(from)?));
         let cluster = text(from)?.into();
         let node = NodeName::new(text(from)?)?;
         let addr = text(from)?.parse().ok()?;
@@ -165,22 +173,17 @@ impl Hello {
             terms: Terms {
                 sharding,
                 ticket_life,
+                max_skew,
             },
         })
     }
 
-    /// What this side, whose hello is `self`, makes of the other's, which it read `delay` after it was
-    /// written, or a little less.
+    /// What this side, whose hello is `self`, makes of the other's, which was written about `now`.
     ///
     /// # Errors
     ///
     /// The first [`Refusal`] that applies.
-    pub(crate) fn judge(
-        &self,
-        other: &Self,
-        now: Timestamp,
-        max_skew: Duration,
-    ) -> Result<Agreed, Refusal> {
+    pub(crate) fn judge(&self, other: &Self, now: Timestamp) -> Result<Agreed, Refusal> {
         if self.cluster != other.cluster {
             return Err(Refusal::Cluster);
         }
@@ -196,6 +199,10 @@ impl Hello {
         }
         if self.terms.ticket_life != other.terms.ticket_life {
             return Err(Refusal::TicketLife);
+        }
+        let max_skew = self.terms.max_skew;
+        if max_skew != other.terms.max_skew {
+            return Err(Refusal::Skew);
         }
         if now.since(other.wall).max(other.wall.since(now)) > max_skew {
             return Err(Refusal::Clock);
@@ -244,6 +251,7 @@ mod tests {
             terms: Terms {
                 sharding: [1; 8],
                 ticket_life: Duration::from_secs(600),
+                max_skew: SKEW,
             },
         }
     }
@@ -251,7 +259,7 @@ mod tests {
     fn judged(change: impl FnOnce(&mut Hello)) -> Result<Agreed, Refusal> {
         let (mine, mut other) = (hello("one", 1), hello("two", 2));
         change(&mut other);
-        mine.judge(&other, Timestamp::from_millis(50_000), SKEW)
+        mine.judge(&other, Timestamp::from_millis(50_000))
     }
 
     /// A later version must go on reading exactly these bytes.
@@ -265,6 +273,7 @@ mod tests {
         expected.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0xc3, 0x50]);
         expected.extend_from_slice(&[1; 8]);
         expected.extend_from_slice(&[0, 0, 0, 0, 0, 0x09, 0x27, 0xc0]);
+        expected.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0x27, 0x10]);
         expected.extend_from_slice(b"\x04shop\x03one\x0a[::1]:7001");
         assert_eq!(bytes, expected);
         assert_eq!(Hello::decode(&bytes), Some(hello("one", 0xabc)));
@@ -310,7 +319,7 @@ mod tests {
         let agreed = |mine, theirs| {
             let (mut one, mut two) = (hello("one", 1), hello("two", 2));
             (one.versions, two.versions) = (mine, theirs);
-            let judged = one.judge(&two, two.wall, SKEW);
+            let judged = one.judge(&two, two.wall);
             judged.map(|agreed| agreed.version)
         };
         assert_eq!(agreed(1..=1, 1..=2), Ok(1));
@@ -346,6 +355,10 @@ mod tests {
             Err(Refusal::TicketLife)
         );
         assert_eq!(
+            judged(|other| other.terms.max_skew *= 2),
+            Err(Refusal::Skew)
+        );
+        assert_eq!(
             judged(|other| other.peer.incarnation = 1),
             Err(Refusal::Myself)
         );
@@ -369,7 +382,7 @@ mod tests {
         let (mine, mut other) = (hello("one", 1), hello("one", 2));
         let earlier = Timestamp::from_millis(999);
         other.peer = Peer::new(mine.peer.node.clone(), 2, earlier, mine.peer.addr);
-        assert_eq!(mine.judge(&other, other.wall, SKEW), Err(Refusal::Retired));
+        assert_eq!(mine.judge(&other, other.wall), Err(Refusal::Retired));
     }
 
     #[test]

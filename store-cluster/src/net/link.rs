@@ -226,8 +226,8 @@ impl Link {
         let now = mesh.local.clock.now();
         // The answer was written about half-way between.
         let then = mine.wall + now.since(mine.wall) / 2;
-        let (peer, agreed) = judge(answer, |hello| mine.judge(hello, then, mesh.local.max_skew))
-            .inspect_err(|failed| {
+        let (peer, agreed) =
+            judge(answer, |hello| mine.judge(hello, then)).inspect_err(|failed| {
                 if let Failed::Refuses(refusal) = failed {
                     mesh.counters.refusal(*refusal);
                 }

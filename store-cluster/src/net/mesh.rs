@@ -67,7 +67,6 @@ pub(crate) struct Local {
     pub(crate) peer: Peer,
     pub(crate) terms: Terms,
     pub(crate) features: u64,
-    pub(crate) max_skew: Duration,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) security: Security,
 }

@@ -18,7 +18,7 @@ pub(crate) use frame::Frame;
 pub(crate) use hello::{Agreed, Refusal, Terms};
 pub(crate) use link::Reach;
 pub(crate) use mesh::{Local, MAX_NODES, Malformed, Mesh, Traffic};
-pub(crate) use peer::{NodeName, Peer};
+pub(crate) use peer::{MAX_NAME, NodeName, Peer};
 pub(crate) use stream::listen;
 
 /// The version of the bodies of the mesh's own frames.

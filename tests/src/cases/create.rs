@@ -1,8 +1,8 @@
 //! Clause 1: nothing overwrites a record.
 
 use session_core::{
-    Admission, Creation, ErrorKind, Freshness, LimitPolicy, NewRecord, REMEMBERED, SecretVerdict,
-    SessionId, Shard, SignInLimit, Standing, Subject, Timeouts,
+    Admission, Consistency, Creation, ErrorKind, Freshness, LimitPolicy, NewRecord, REMEMBERED,
+    SecretVerdict, SessionId, Shard, SignInLimit, Standing, Subject, Timeouts,
 };
 
 use crate::case::Case;
@@ -17,8 +17,8 @@ pub(super) fn cases() -> Vec<Case> {
         clause_01_create_never_overwrites_a_live_session,
         clause_01_sign_in_never_overwrites_a_live_session,
         clause_01_a_sign_in_on_a_taken_id_ends_nothing,
-        clause_01_of_concurrent_creates_on_one_id_exactly_one_wins,
-        clause_01_of_concurrent_sign_ins_and_creates_on_one_id_exactly_one_wins,
+        clause_01_of_concurrent_creates_on_one_id_exactly_one_wins: OneNode,
+        clause_01_of_concurrent_sign_ins_and_creates_on_one_id_exactly_one_wins: OneNode,
         clause_01_an_ended_id_is_refused,
         clause_01_an_ended_id_is_refused_for_60_s: Clock,
         clause_01_an_ended_id_is_refused_for_60_s_past_its_own_deadline_too: Clock,
@@ -231,7 +231,10 @@ async fn clause_01_an_ended_id_is_refused_for_60_s(given: Context) {
     given.advance(millis(1));
     for id in ids {
         given.load(id).await.absent();
-        given.store().create(id, &new_record()).await.created();
+        // Nodes of a cluster keep an end until all have heard of it: an id is used once anyway.
+        if given.consistency == Consistency::Linearizable {
+            given.store().create(id, &new_record()).await.created();
+        }
     }
 }
 

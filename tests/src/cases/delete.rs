@@ -17,7 +17,7 @@ pub(super) fn cases() -> Vec<Case> {
         clause_13_delete_works_on_a_huge_session,
         clause_13_delete_works_a_millisecond_before_the_expiry: Clock,
         clause_13_delete_of_an_expired_session_ends_nothing: Clock,
-        clause_13_of_concurrent_deletes_exactly_one_ends_the_session,
+        clause_13_of_concurrent_deletes_exactly_one_ends_the_session: OneNode,
     ]
 }
 

@@ -22,7 +22,7 @@ pub(super) fn cases() -> Vec<Case> {
         clause_10_a_session_that_lives_throughout_is_in_every_list,
         clause_10_a_session_is_listed_once_its_sign_in_has_returned,
         clause_10_a_session_is_not_listed_once_its_end_has_returned,
-        clause_10_a_session_under_the_id_of_one_that_expired_is_listed: Clock,
+        clause_10_a_session_under_the_id_of_one_that_expired_is_listed: Clock + IdsAgain,
     ]
 }
 

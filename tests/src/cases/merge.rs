@@ -17,14 +17,14 @@ pub(super) fn cases() -> Vec<Case> {
         clause_05_changes_from_one_seen_copy_are_both_kept,
         clause_05_concurrent_changes_to_different_entries_are_all_kept,
         clause_05_concurrent_removals_and_insertions_are_all_kept,
-        clause_05_concurrent_changes_follow_one_another_in_one_order,
+        clause_05_concurrent_changes_follow_one_another_in_one_order: OneNode,
         clause_05_of_one_entry_the_last_change_wins,
         clause_05_a_change_clears_then_removes_then_sets,
         clause_05_a_guarded_change_applies_to_its_revision_only,
         clause_05_a_guard_is_judged_on_a_fresh_copy,
-        clause_05_of_concurrent_guarded_changes_exactly_one_is_applied,
-        clause_05_of_guarded_changes_among_others_at_most_one_is_applied,
-        clause_05_a_hundred_guarded_increments_make_a_hundred,
+        clause_05_of_concurrent_guarded_changes_exactly_one_is_applied: OneNode,
+        clause_05_of_guarded_changes_among_others_at_most_one_is_applied: OneNode,
+        clause_05_a_hundred_guarded_increments_make_a_hundred: OneNode,
     ]
 }
 

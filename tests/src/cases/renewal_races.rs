@@ -9,10 +9,10 @@ use crate::sample::{promote, renew, renew_softly, set, together};
 
 pub(super) fn cases() -> Vec<Case> {
     cases![
-        clause_09_of_concurrent_soft_renewals_exactly_one_mints,
-        clause_09_of_concurrent_guarded_renewals_exactly_one_succeeds,
+        clause_09_of_concurrent_soft_renewals_exactly_one_mints: OneNode,
+        clause_09_of_concurrent_guarded_renewals_exactly_one_succeeds: OneNode,
         clause_09_concurrent_explicit_renewals_all_leave_the_current_one,
-        clause_09_a_concurrent_presentation_promotes_once,
+        clause_09_a_concurrent_presentation_promotes_once: OneNode,
         clause_09_concurrent_renewals_and_edits_are_all_kept,
     ]
 }

@@ -22,9 +22,9 @@ pub(super) fn cases() -> Vec<Case> {
         clause_12_a_fence_outlives_every_ticket_older_than_it: Clock,
         clause_12_a_forgotten_fence_refuses_no_younger_ticket: Clock,
         clause_12_a_fence_never_takes_an_older_value_again: Clock,
-        clause_12_sign_ins_with_older_tickets_never_survive_a_concurrent_revoke,
+        clause_12_sign_ins_with_older_tickets_never_survive_a_concurrent_revoke: OneNode,
         clause_12_a_session_made_during_a_revoke_lives_exactly_if_its_ticket_is_younger: OneInstant,
-        clause_12_concurrent_revokes_end_each_session_once,
+        clause_12_concurrent_revokes_end_each_session_once: OneNode,
         clause_12_a_stale_ticket_is_refused_before_anything_else_is_judged,
     ]
 }

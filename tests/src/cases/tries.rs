@@ -17,7 +17,7 @@ pub(super) fn cases() -> Vec<Case> {
         clause_11_an_earlier_try_is_refused_also_when_the_later_session_has_ended,
         clause_11_a_try_ends_nothing_of_another_ticket,
         clause_11_a_later_try_that_is_refused_ends_nothing,
-        clause_11_of_concurrent_tries_the_last_one_is_left,
+        clause_11_of_concurrent_tries_the_last_one_is_left: OneNode,
     ]
 }
 

@@ -23,7 +23,7 @@ pub(super) fn cases() -> Vec<Case> {
         clause_06_a_dropped_change_is_applied_whole_or_not_at_all,
         clause_06_a_dropped_create_is_made_whole_or_not_at_all,
         clause_06_a_dropped_sign_in_is_listed_exactly_if_it_lives,
-        clause_06_a_dropped_revoke_ends_all_or_none: OneInstant,
+        clause_06_a_dropped_revoke_ends_all_or_none: OneInstant + OneNode,
         clause_06_a_dropped_delete_ends_a_session_wholly_or_not_at_all,
         clause_06_refusals_come_in_their_order,
     ]

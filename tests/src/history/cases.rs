@@ -16,8 +16,8 @@ const ROUNDS: u64 = 10;
 pub(crate) fn cases() -> Vec<Case> {
     cases![
         history_random_calls_are_answered_as_the_contract_says: Quiet,
-        history_concurrent_calls_have_an_order_that_explains_them: Quiet + OneInstant,
-        history_a_dropped_call_happens_whole_or_not_at_all: Quiet + OneInstant,
+        history_concurrent_calls_have_an_order_that_explains_them: Quiet + OneInstant + OneNode,
+        history_a_dropped_call_happens_whole_or_not_at_all: Quiet + OneInstant + OneNode,
     ]
 }
 
