@@ -41,8 +41,19 @@ impl Replica {
         sums: &[u64],
         effects: &mut Effects,
     ) {
-        let is_comparable = self.touched.is_empty() && *known == self.known;
-        if is_comparable && self.sums(after) != sums {
+        if !self.touched.is_empty() || *known != self.known {
+            return;
+        }
+        let differing: Vec<_> = (0..)
+            .zip(self.sums(after).iter().zip(sums))
+            .filter_map(|(bucket, (ours, theirs))| (ours != theirs).then_some(bucket))
+            .collect();
+        let Some(member) = self.members.get_mut(&peer) else {
+            return;
+        };
+        // A whole state may be ahead of what is known: that is over by the next time.
+        let differed = std::mem::replace(&mut member.differed, differing);
+        if differed.iter().any(|it| member.differed.contains(it)) {
             effects.push(Effect::Alarm(Alarm::Diverged { peer }));
         }
     }

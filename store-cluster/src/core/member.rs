@@ -26,6 +26,8 @@ pub(crate) struct Member {
     pub(crate) acked: Vector,
     pub(crate) is_ready: bool,
     pub(crate) reports: Reports,
+    /// The buckets in which the last audit found other sessions.
+    pub(crate) differed: Vec<usize>,
 }
 
 impl Member {
@@ -36,6 +38,7 @@ impl Member {
             acked: Vector::new(),
             is_ready: false,
             reports: Reports::default(),
+            differed: Vec::new(),
         }
     }
 }
