@@ -58,10 +58,19 @@ pub(crate) async fn apply(
             Err(Refusal::Conflict) => return Ok(Application::Conflict),
             Err(Refusal::TooLarge(reason)) => return Err(StoreError::too_large(NAME, reason)),
         };
-        match swap(store, id, change, &start.record, next, assumed, by).await? {
+        match swap(store, id, change, &start.record, &next, assumed, by).await? {
             Swap::Absent => return Ok(Application::Absent),
             Swap::Lost => return Err(unexpected(true)),
             Swap::Missed(missed) => copy = Some(missed),
+            // As assumed.
+            Swap::Applied { now, last_seen_at }
+                if now == assumed && last_seen_at == start.record.last_seen_at() =>
+            {
+                return Ok(Application::Applied {
+                    previous: start.record,
+                    record: next.0,
+                });
+            }
             Swap::Applied { now, last_seen_at } => {
                 return applied(start.record, change, now, last_seen_at, bounds);
             }
@@ -104,7 +113,7 @@ async fn swap(
     id: SessionId,
     change: &Change,
     before: &Record,
-    (next, stamps): (Record, Stamps),
+    (next, stamps): &(Record, Stamps),
     assumed: Timestamp,
     by: Deadline,
 ) -> Result<Swap, StoreError> {
@@ -117,7 +126,7 @@ async fn swap(
     fixed.push(
         u8::from(change.touches()) | u8::from(is_renewed) << 1 | u8::from(!change.has_edits()) << 2,
     );
-    let packed = Packed::of(&next, stamps);
+    let packed = Packed::of(next, *stamps);
     let (place, has_edits) = (store.keys.session(id), change.has_edits());
     let is_staged = has_edits && packed.entries.len() > STAGED_FROM;
     let staged = is_staged.then(|| store.staging_place(id));
@@ -134,7 +143,7 @@ async fn swap(
             false => packed.header,
         });
     let command = match staged.clone() {
-        Some(place) => command.staged(place, &next),
+        Some(place) => command.staged(place, next),
         None => command,
     };
     match taken(store, &command, by).await? {

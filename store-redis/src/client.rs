@@ -59,13 +59,13 @@ impl Client {
     pub(crate) async fn run(&self, command: &Command, by: Deadline) -> Result<Value, StoreError> {
         let mut command = Cow::Borrowed(command);
         let mut form = Form::default();
-        let mut node = in_time(by, self.node_for(command.slot())).await?;
+        let mut node = self.node_by(by, command.slot()).await?;
         let mut asked_again = false;
         for _ in 0..REDIRECTIONS {
-            let connection = match in_time(by, node.connection(&self.connector)).await {
+            let connection = match self.connection_by(by, &node).await {
                 Ok(connection) => connection,
                 Err(error) => {
-                    let instead = self.instead_of(&node, command.slot());
+                    let instead = Box::pin(self.instead_of(&node, command.slot()));
                     node = by.within(instead).await.flatten().ok_or(error)?;
                     continue;
                 }
@@ -105,7 +105,7 @@ impl Client {
                 }
                 Failure::TryAgain => {
                     by.within(sleep(PAUSE)).await.ok_or_else(overdue)?;
-                    node = in_time(by, self.node_for(command.slot())).await?;
+                    node = self.node_by(by, command.slot()).await?;
                 }
                 Failure::Demoted(error) => {
                     connection.retire();
@@ -123,13 +123,39 @@ impl Client {
         Err(unavailable().because("sent on and on between nodes"))
     }
 
+    /// The node that serves a slot. What is rarely waited for is boxed, here and below: a future that holds
+    /// all of it would be copied at every call.
+    async fn node_by(&self, by: Deadline, slot: u16) -> Result<Arc<Node>, StoreError> {
+        match self.known_node_for(slot) {
+            Some(node) => Ok(node),
+            None => in_time(by, Box::pin(self.node_for(slot))).await,
+        }
+    }
+
+    async fn connection_by(
+        &self,
+        by: Deadline,
+        node: &Node,
+    ) -> Result<Arc<Connection>, StoreError> {
+        match node.open() {
+            Some(connection) => Ok(connection),
+            None => in_time(by, Box::pin(node.connection(&self.connector))).await,
+        }
+    }
+
     /// Whether the server of a slot is nearly full.
     pub(crate) async fn is_crowded(&self, slot: u16, by: Deadline) -> Result<bool, StoreError> {
+        if let Some(is_crowded) = self
+            .known_node_for(slot)
+            .and_then(|node| node.open()?.was_crowded())
+        {
+            return Ok(is_crowded);
+        }
         let asked = async {
             let connection = self.connection_for(slot).await?;
             connection.is_crowded().await.map_err(of_connecting)
         };
-        in_time(by, asked).await
+        in_time(by, Box::pin(asked)).await
     }
 
     /// A connection to the server of a slot.
@@ -181,6 +207,13 @@ impl Client {
         let info = info.map_err(|error| unavailable().because(error))?;
         Greeting::new(&info).check_role()?;
         Ok(Layout::of_one(master.address().clone()))
+    }
+
+    fn known_node_for(&self, slot: u16) -> Option<Arc<Node>> {
+        match &self.servers {
+            Servers::One(node) => Some(Arc::clone(node)),
+            Servers::Cluster(cluster) => cluster.known_master_of(slot),
+        }
     }
 
     async fn node_for(&self, slot: u16) -> Result<Arc<Node>, StoreError> {

@@ -104,7 +104,7 @@ impl Cluster {
         Ok(masters)
     }
 
-    fn known_master_of(&self, slot: u16) -> Option<Arc<Node>> {
+    pub(crate) fn known_master_of(&self, slot: u16) -> Option<Arc<Node>> {
         self.map.read().masters.get(usize::from(slot))?.clone()
     }
 

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use redis::{Arg, Cmd, ToRedisArgs};
-use session_core::Record;
+use session_core::{Record, Shard};
 
+use crate::keys::tag;
 use crate::script::Script;
 use crate::slot::slot_of;
 
@@ -43,12 +44,14 @@ impl Command {
         }
     }
 
-    /// A plain command that writes nothing, on keys that have `tag`.
-    pub(crate) fn plain(cmd: Cmd, tag: &str) -> Self {
+    /// Reads what stands under a key of a shard.
+    pub(crate) fn get(key: String, shard: Shard) -> Self {
+        let mut cmd = Cmd::with_capacity(2, key.len() + 3);
+        cmd.arg("GET").arg(key);
         Self {
             cmd,
             script: None,
-            slot: slot_of(tag),
+            slot: slot_of(&tag(shard)),
             writes: false,
             staged: None,
         }
@@ -108,6 +111,7 @@ impl Command {
             packet.lead(&[b"ASKING"]);
         }
         if let Some(Staged { key, record }) = &self.staged {
+            packet.bytes.reserve(record.as_bytes().len() + 512);
             packet.lead(&[b"SET", key.as_bytes(), record.as_bytes(), b"PX", STAGED_FOR]);
         }
         self.cmd(form.with_text)
@@ -156,8 +160,18 @@ pub(crate) struct Packet {
 impl Packet {
     fn lead(&mut self, words: &[&[u8]]) {
         self.leading += 1;
-        let words: Vec<_> = words.iter().map(|word| word.to_vec()).collect();
-        self.bytes.extend(redis::pack_command(&words));
+        self.lead_with(b'*', words.len());
+        for word in words {
+            self.lead_with(b'$', word.len());
+            self.bytes.extend_from_slice(word);
+            self.bytes.extend_from_slice(b"\r\n");
+        }
+    }
+
+    fn lead_with(&mut self, mark: u8, length: usize) {
+        self.bytes.push(mark);
+        self.bytes.extend_from_slice(length.to_string().as_bytes());
+        self.bytes.extend_from_slice(b"\r\n");
     }
 }
 
@@ -185,5 +199,18 @@ mod tests {
         let long = words(true);
         assert_eq!((&*long[0], &*long[1]), ("EVAL", TICKET.text()));
         assert_eq!(long[2..], short[2..]);
+    }
+
+    #[test]
+    fn what_leads_up_to_a_command_is_packed_before_it() {
+        let asking = Form {
+            asking: true,
+            ..Form::default()
+        };
+        let key = "session:{beef}:s:1".to_owned();
+        let packet = Command::get(key, Shard::new(0xbeef)).packet(asking);
+        let sent = "*1\r\n$6\r\nASKING\r\n*2\r\n$3\r\nGET\r\n$18\r\nsession:{beef}:s:1\r\n";
+        assert_eq!(String::from_utf8(packet.bytes).unwrap(), sent);
+        assert_eq!(packet.leading, 1);
     }
 }

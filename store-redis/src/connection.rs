@@ -180,17 +180,25 @@ impl Connection {
 
     /// Whether more than four fifths of the server's memory are used, or were a second ago.
     pub(crate) async fn is_crowded(&self) -> RedisResult<bool> {
+        if let Some(was_crowded) = self.was_crowded() {
+            return Ok(was_crowded);
+        }
+        let now = SystemClock.now();
+        self.crowd
+            .heard_at
+            .store(now.as_millis(), Ordering::Relaxed);
+        let info = self.info(Some("memory")).await?;
+        let is_crowded = Greeting::new(&info).is_crowded();
+        self.crowd.is_crowded.store(is_crowded, Ordering::Relaxed);
+        Ok(is_crowded)
+    }
+
+    /// The same, if that was heard of within the last second.
+    pub(crate) fn was_crowded(&self) -> Option<bool> {
         let now = SystemClock.now();
         let heard_at = Timestamp::from_millis(self.crowd.heard_at.load(Ordering::Relaxed));
-        if now < heard_at || now >= heard_at + HEARSAY {
-            self.crowd
-                .heard_at
-                .store(now.as_millis(), Ordering::Relaxed);
-            let info = self.info(Some("memory")).await?;
-            let is_crowded = Greeting::new(&info).is_crowded();
-            self.crowd.is_crowded.store(is_crowded, Ordering::Relaxed);
-        }
-        Ok(self.crowd.is_crowded.load(Ordering::Relaxed))
+        let is_new = heard_at <= now && now < heard_at + HEARSAY;
+        is_new.then(|| self.crowd.is_crowded.load(Ordering::Relaxed))
     }
 
     pub(crate) async fn info(&self, section: Option<&str>) -> RedisResult<String> {

@@ -45,8 +45,20 @@ impl Keys {
         format!("{}{{{}}}:s:", self.prefix, tag(shard))
     }
 
+    /// Made at every call, and so without the machinery of formatting.
     pub(crate) fn session(&self, id: SessionId) -> String {
-        format!("{}{id}", self.session_stem(id.shard()))
+        let digits = id
+            .as_bytes()
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'));
+        let mut key = String::with_capacity(self.prefix.len() + 41);
+        key.push_str(&self.prefix);
+        key.push('{');
+        key.extend(digits.clone().take(4));
+        key.push_str("}:s:");
+        key.extend(digits);
+        key
     }
 
     /// What the names of the indices of a shard's subjects begin with. The subjects follow.
@@ -118,7 +130,9 @@ mod tests {
         ] {
             assert!(key.starts_with("app:{beef}:"), "{key}");
         }
-        assert_eq!(id_of(keys.session(id).as_bytes()), Some(id));
+        let key = keys.session(id);
+        assert_eq!(key, format!("{}{id}", keys.session_stem(shard)));
+        assert_eq!(id_of(key.as_bytes()), Some(id));
     }
 
     #[test]

@@ -61,7 +61,8 @@ impl Node {
         }
     }
 
-    fn open(&self) -> Option<Arc<Connection>> {
+    /// The open connection.
+    pub(crate) fn open(&self) -> Option<Arc<Connection>> {
         self.current
             .lock()
             .as_ref()

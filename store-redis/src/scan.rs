@@ -12,7 +12,7 @@ use crate::answer::loaded;
 use crate::command::Command;
 use crate::connection::Connection;
 use crate::failure::unavailable;
-use crate::keys::{id_of, tag};
+use crate::keys::id_of;
 use crate::store::{RedisStore, Shared};
 
 /// The ids that a walk has yet to come to.
@@ -137,13 +137,9 @@ impl Shared {
         id: SessionId,
         by: Deadline,
     ) -> Result<Option<(SessionId, Record)>, StoreError> {
-        let mut get = redis::cmd("GET");
-        get.arg(self.keys.session(id));
         let now = self.clock.test();
-        let value = self
-            .client
-            .run(&Command::plain(get, &tag(id.shard())), by)
-            .await?;
+        let command = Command::get(self.keys.session(id), id.shard());
+        let value = self.client.run(&command, by).await?;
         Ok(match loaded(value, now)? {
             Loaded::Live(record) => Some((id, record)),
             Loaded::Ended(_) | Loaded::Absent => None,

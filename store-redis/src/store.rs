@@ -174,9 +174,7 @@ impl SessionStore for RedisStore {
 
     async fn load(&self, id: SessionId, _: Freshness) -> Result<Loaded, StoreError> {
         let store = &*self.0;
-        let mut get = redis::cmd("GET");
-        get.arg(store.keys.session(id));
-        let command = Command::plain(get, &tag(id.shard()));
+        let command = Command::get(store.keys.session(id), id.shard());
         let now = store.clock.test();
         let value = store.client.run(&command, store.client.deadline()).await?;
         loaded(value, now)

@@ -70,7 +70,7 @@ impl Wires {
         if !self.are_open() {
             return Err(unavailable().because("the connection was closed"));
         }
-        self.open().await
+        Box::pin(self.open()).await
     }
 
     /// Takes back a wire on which nothing is owed.
