@@ -34,7 +34,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     }
     let manifest = workspace.root.join("benches/peers/Cargo.toml");
     let results = workspace.target.join("bench");
-    let mut command = workspace.cargo(&["run", "--release", "--locked", "--manifest-path"]);
+    let mut command = workspace.cargo(&["run", "--release", "--manifest-path"]);
     command
         .arg(manifest)
         // What the workspace has built in this profile need not be built again.
