@@ -12,6 +12,11 @@ pub struct Group {
     pub name: &'static str,
     /// What server they share.
     pub service: Service,
+    /// Which of their verbs are compared.
+    pub operations: &'static [Operation],
+    /// How many calls a task makes before it looks at the time and lets others run: one, where a call leaves
+    /// the process and so waits by itself.
+    pub burst: usize,
     /// Who is measured.
     pub contenders: Vec<Contender>,
 }
@@ -52,16 +57,6 @@ impl Service {
         });
         starting.await.unwrap()
     }
-
-    /// How many calls a task makes before it looks at the time: those that leave the process wait often
-    /// enough.
-    #[must_use]
-    pub const fn burst(self) -> usize {
-        match self {
-            Self::None => 64,
-            Self::Redis | Self::Postgres => 1,
-        }
-    }
 }
 
 impl Serving {
@@ -80,22 +75,38 @@ impl Group {
     /// Our stores and the floors they stand on.
     #[must_use]
     pub fn all() -> Vec<Self> {
+        let remote = |name, service, contenders| Self {
+            name,
+            service,
+            operations: &Operation::ALL,
+            burst: 1,
+            contenders,
+        };
         vec![
             Self {
                 name: "memory",
                 service: Service::None,
+                operations: &Operation::ALL,
+                burst: 64,
                 contenders: vec![ours::memory(), floors::dashmap(), floors::moka()],
             },
             Self {
-                name: "redis",
+                name: "cached",
                 service: Service::Redis,
-                contenders: vec![ours::redis(), floors::redis_rs()],
+                operations: &[Operation::Load],
+                burst: 64,
+                contenders: vec![ours::cached(), floors::moka()],
             },
-            Self {
-                name: "postgres",
-                service: Service::Postgres,
-                contenders: vec![ours::postgres(false), ours::postgres(true), floors::sqlx()],
-            },
+            remote(
+                "redis",
+                Service::Redis,
+                vec![ours::redis(), floors::redis_rs()],
+            ),
+            remote(
+                "postgres",
+                Service::Postgres,
+                vec![ours::postgres(false), ours::postgres(true), floors::sqlx()],
+            ),
         ]
     }
 }

@@ -1,13 +1,14 @@
 //! The stores of this workspace.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use session_core::{
     Application, Change, Creation, EntryName, Freshness, JsonText, Loaded, NewRecord, Record,
     SessionId, SessionSecret, SessionStore, Shard, Timeouts,
 };
-use store_memory::MemoryStore;
+use store_memory::{Cached, MemoryStore};
 use store_postgres::PostgresStore;
 use store_redis::RedisStore;
 
@@ -64,6 +65,8 @@ impl<S: SessionStore> Subject for Ours<S> {
     async fn prepare(&self, at: usize) {
         let record = self.insert(self.ids[at]).await;
         *self.seen[at].lock() = Some(record);
+        // A tier copies what was loaded.
+        self.load(at).await;
     }
 
     async fn load(&self, at: usize) {
@@ -103,10 +106,25 @@ pub(crate) fn memory() -> Contender {
 #[must_use]
 pub(crate) fn redis() -> Contender {
     Contender::new("store-redis", Role::Ours, |ground| async move {
-        let prefix = format!("ours{}:", number());
-        let builder = RedisStore::builder(&ground.url).prefix(&prefix);
-        Ours::new(builder.connect().await.unwrap(), &ground)
+        Ours::new(redis_store(&ground).await, &ground)
     })
+}
+
+/// `Cached` in front of `store-redis`, so set up that every load finds a copy.
+#[must_use]
+pub(crate) fn cached() -> Contender {
+    Contender::new("Cached hit", Role::Ours, |ground| async move {
+        let tier = Cached::builder(redis_store(&ground).await, Duration::from_secs(3_600))
+            .max_copies(ground.sessions * 2)
+            .max_bytes(usize::MAX);
+        Ours::new(tier.start().unwrap(), &ground)
+    })
+}
+
+async fn redis_store(ground: &Ground) -> RedisStore {
+    let prefix = format!("ours{}:", number());
+    let builder = RedisStore::builder(&ground.url).prefix(&prefix);
+    builder.connect().await.unwrap()
 }
 
 /// `store-postgres`, as by default, or with its sessions `UNLOGGED`.

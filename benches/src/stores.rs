@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::figures::{median, percentile};
-use crate::group::{Filter, Group, Service};
+use crate::group::{Filter, Group};
 use crate::numbers::Numbers;
 use crate::payload::Payload;
 use crate::subject::{Filled, Ground, Operation, Order, Outcome, Role};
@@ -43,7 +43,7 @@ impl Length {
     };
     /// To see that everything works.
     pub const SMOKE: Self = Self {
-        sessions: 100,
+        sessions: 40,
         rounds: 1,
         turn: Duration::from_millis(1),
     };
@@ -90,13 +90,12 @@ pub async fn measure(groups: &[Group], filter: &Filter, length: Length, seed: u6
     for group in groups {
         for bytes in SIZES {
             let payload = Arc::new(Payload::of(bytes));
-            let cells = cells(group.name, filter, &payload);
+            let cells = cells(group, filter, &payload);
             if cells.is_empty() {
                 continue;
             }
             eprintln!("{}, {}: filling", group.name, payload.label());
-            let service = group.service;
-            let serving = service.start().await;
+            let serving = group.service.start().await;
             let ground = Ground {
                 sessions: length.sessions_of(bytes),
                 payload,
@@ -113,7 +112,7 @@ pub async fn measure(groups: &[Group], filter: &Filter, length: Length, seed: u6
                     operation,
                     bytes,
                     in_flight,
-                    service,
+                    burst: group.burst,
                 };
                 rows.extend(cell.measure(&subjects, length, seed).await);
             }
@@ -123,13 +122,14 @@ pub async fn measure(groups: &[Group], filter: &Filter, length: Length, seed: u6
 }
 
 /// What is chosen of a group at one size. Sessions are made last, for they stay, and only small ones.
-fn cells(group: &str, filter: &Filter, payload: &Payload) -> Vec<(Operation, usize)> {
-    let all = Operation::ALL
-        .into_iter()
-        .flat_map(|operation| IN_FLIGHT.map(|in_flight| (operation, in_flight)));
+fn cells(group: &Group, filter: &Filter, payload: &Payload) -> Vec<(Operation, usize)> {
+    let all = group
+        .operations
+        .iter()
+        .flat_map(|operation| IN_FLIGHT.map(|in_flight| (*operation, in_flight)));
     all.filter(|(operation, _)| *operation != Operation::Create || payload.bytes <= 200)
         .filter(|(operation, in_flight)| {
-            filter.chooses_cell(group, *operation, &payload.label(), *in_flight)
+            filter.chooses_cell(group.name, *operation, &payload.label(), *in_flight)
         })
         .collect()
 }
@@ -140,7 +140,7 @@ struct Cell {
     operation: Operation,
     bytes: usize,
     in_flight: usize,
-    service: Service,
+    burst: usize,
 }
 
 type Opened = (&'static str, Role, Box<dyn Filled>);
@@ -193,7 +193,7 @@ impl Cell {
             operation: self.operation,
             in_flight: self.in_flight,
             time,
-            burst: self.service.burst(),
+            burst: self.burst,
             seed,
         }
     }

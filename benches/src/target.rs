@@ -157,7 +157,27 @@ pub(crate) fn all(results: &Results) -> Vec<Target> {
         .iter()
         .map(|compared| compared.target(&results.stores))
         .collect();
+    let hit = cached(&results.stores, "Cached hit");
+    let moka = cached(&results.stores, "raw moka");
     targets.extend([
+        Target {
+            what: "`Cached` hit, p50",
+            unit: "µs",
+            at_least: false,
+            wanted: vec![3.0; SIZES.len()],
+            seen: hit.map(|hit| Some(hit? * 1e6)).to_vec(),
+        },
+        Target {
+            what: "`Cached` hit, p50, to raw moka",
+            unit: "×",
+            at_least: false,
+            wanted: vec![2.0; SIZES.len()],
+            seen: hit
+                .into_iter()
+                .zip(moka)
+                .map(|(hit, moka)| ratio(hit?, moka?))
+                .collect(),
+        },
         Target {
             what: "HTTP read-only session in memory, to no session at all",
             unit: "×",
@@ -189,6 +209,16 @@ pub(crate) fn all(results: &Results) -> Vec<Target> {
     ]);
     targets.retain(|target| target.seen.iter().any(Option::is_some));
     targets
+}
+
+/// What half of the loads of one in flight take at most, by size.
+fn cached(rows: &[Row], subject: &str) -> [Option<f64>; 3] {
+    SIZES.map(|bytes| {
+        let row = rows.iter().find(|row| {
+            (row.group, row.subject, row.bytes, row.in_flight) == ("cached", subject, bytes, 1)
+        })?;
+        row.p50
+    })
 }
 
 fn read_to_none(rows: &[SiteRow]) -> Option<f64> {

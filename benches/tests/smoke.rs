@@ -15,7 +15,8 @@ async fn every_verb_of_every_store_and_floor_does_its_work() {
                 .filter(|row| row.rate > 0.0)
                 .count();
             // Loads and writes at three sizes, creates at one, each with three numbers in flight.
-            assert_eq!(count, 7 * 3, "{}, {}", group.name, contender.name);
+            let expected = if group.operations.len() == 3 { 7 } else { 3 } * 3;
+            assert_eq!(count, expected, "{}, {}", group.name, contender.name);
         }
     }
 }

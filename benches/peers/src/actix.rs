@@ -70,10 +70,10 @@ pub(crate) fn redis() -> Contender {
 }
 
 /// Serves on two threads of its own, as many as the other sites share.
-async fn site<S>(store: S, payload: Payload) -> SocketAddr
-where
-    S: SessionStore + Clone + Send + 'static,
-{
+async fn site<S: SessionStore + 'static>(
+    store: impl Fn() -> S + Clone + Send + 'static,
+    payload: Payload,
+) -> SocketAddr {
     let (tell, told) = tokio::sync::oneshot::channel();
     let key = Key::generate();
     std::thread::spawn(move || {
@@ -81,7 +81,7 @@ where
             let application = move || {
                 App::new()
                     .app_data(web::Data::new(payload.clone()))
-                    .wrap(SessionMiddleware::new(store.clone(), key.clone()))
+                    .wrap(SessionMiddleware::new(store(), key.clone()))
                     .route("/start", web::get().to(start))
                     .route("/read", web::get().to(read))
                     .route("/count", web::get().to(count))
@@ -127,11 +127,12 @@ pub(crate) fn sites() -> [Site; 2] {
             Tier::Redis,
             |ground| async move {
                 let store = RedisSessionStore::new(ground.redis.as_str()).await;
-                site(store.unwrap(), ground.payload).await
+                let store = store.unwrap();
+                site(move || store.clone(), ground.payload).await
             },
         ),
         Site::new("actix-session cookie", Role::Peer, Tier::Cookie, |ground| {
-            site(CookieSessionStore::default(), ground.payload)
+            site(CookieSessionStore::default, ground.payload)
         }),
     ]
 }

@@ -1,13 +1,13 @@
 //! tower-sessions: its own memory store in the newest version, and its other stores in the newest version
 //! that they are published for.
 
-use axum::Router;
-use axum::routing::get;
-use benches::{COUNTER, Contender, Ground, Payload, Role, Site, Subject, Tier, Weight, serve};
 use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Router;
+use axum::routing::get;
+use benches::{COUNTER, Contender, Ground, Payload, Role, Site, Subject, Tier, Weight, serve};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
