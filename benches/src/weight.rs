@@ -140,10 +140,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_filled_store_weighs_something() {
-        for weight in Weight::all() {
-            let bytes = weight.weigh(20_000).await;
-            assert!(bytes > 200, "{}: {bytes} bytes", weight.name);
+    async fn a_store_is_filled_with_so_many_sessions_and_this_process_has_a_size() {
+        for signed_in in [false, true] {
+            let filled = fill(100, Payload::of(SIZE), signed_in).await;
+            let store = filled.downcast::<MemoryStore>().unwrap();
+            assert_eq!(store.usage().sessions, 100);
         }
+        assert!(resident() > 1 << 20);
     }
 }
