@@ -21,13 +21,16 @@ use crate::fault::{FaultStore, Faults};
 use crate::live::Live;
 use crate::log::Log;
 use crate::metrics::{Counters, Metrics};
-use crate::stores::CacheUsage;
+use crate::stores::{CacheUsage, Move};
 use crate::{api, assets, guards, lab, live, pages, problem, status, stores};
 
 /// The longest form; JSON has limits of its own.
 const MAX_FORM: usize = 64 << 10;
 /// How often expired sessions are swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// How often the store that is drained is counted, and how far.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
+const MOST_LEFT: usize = 10_000;
 
 /// What all handlers share. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -41,6 +44,7 @@ struct Inner {
     cache: Option<CacheUsage>,
     live: Live,
     faults: Faults,
+    draining: Option<Move>,
     stopping: watch::Sender<bool>,
 }
 
@@ -56,7 +60,7 @@ impl fmt::Debug for Inner {
 impl App {
     /// Opens the store and sets everything up.
     pub(crate) async fn open(config: Config) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let mut opened = stores::open(&config.store).await?;
+        let mut opened = stores::open_all(&config).await?;
         if let Some(bound) = config.cache {
             opened = opened.behind_cache(bound)?;
         }
@@ -77,8 +81,14 @@ impl App {
             .build();
         Ok(Self(Arc::new(Inner {
             cookie: cookie(&config).build()?,
-            metrics: Metrics::new(counters, opened.count, opened.cache.clone()),
+            metrics: Metrics::new(
+                counters,
+                opened.count,
+                opened.cache.clone(),
+                opened.draining.is_some(),
+            ),
             cache: opened.cache,
+            draining: opened.draining,
             stopping: watch::Sender::new(false),
             config,
             sessions,
@@ -120,6 +130,11 @@ impl App {
         self.0.cache.as_ref().map(|usage| usage())
     }
 
+    /// The move to another store that is under way.
+    pub(crate) fn draining(&self) -> Option<&Move> {
+        self.0.draining.as_ref()
+    }
+
     pub(crate) fn node(&self) -> &str {
         &self.0.config.node
     }
@@ -136,8 +151,33 @@ impl App {
 
     /// Keeps the store swept.
     pub(crate) fn spawn_upkeep(&self) -> JoinHandle<()> {
-        let sessions = self.sessions().clone();
-        tokio::spawn(async move { sessions.upkeep(SWEEP_EVERY).await })
+        let app = self.clone();
+        tokio::spawn(async move {
+            tokio::join!(app.sessions().upkeep(SWEEP_EVERY), app.watch_draining());
+        })
+    }
+
+    /// Counts what is left in the store that is drained, and says when it is empty.
+    async fn watch_draining(&self) {
+        let Some(draining) = self.draining() else {
+            return;
+        };
+        let mut was_empty = false;
+        loop {
+            match draining.left(MOST_LEFT).await {
+                Ok(Some(left)) => {
+                    self.metrics().set_left(left);
+                    let is_empty = draining.has_switched() && left == 0;
+                    if is_empty && !was_empty {
+                        tracing::info!("the store that was drained is empty: it can be taken out");
+                    }
+                    was_empty = is_empty;
+                }
+                Ok(None) => return,
+                Err(error) => tracing::warn!(%error, "the store that is drained cannot be counted"),
+            }
+            tokio::time::sleep(COUNT_EVERY).await;
+        }
     }
 }
 

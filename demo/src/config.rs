@@ -25,6 +25,16 @@ pub struct Config {
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub cache: Option<Duration>,
 
+    /// Serves out another store as well: sessions stay there until they end, new ones go to --store. Once
+    /// every server reads both: see --drain-to.
+    #[arg(long, value_name = "URL", conflicts_with = "drain_to")]
+    pub drain_from: Option<String>,
+
+    /// Reads another store as well, to move there: new sessions still go to --store, until POST
+    /// /api/lab/switch, or a start with the two the other way round and --drain-from.
+    #[arg(long, value_name = "URL")]
+    pub drain_to: Option<String>,
+
     /// What this server calls itself.
     #[arg(long, value_name = "NAME", default_value = "local")]
     pub node: String,

@@ -31,6 +31,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/panic", post(panics))
         .route("/store-fault", post(store_fault))
         .route("/lose-response", post(lose_response))
+        .route("/switch", post(switch))
 }
 
 type View = Result<axum::Json<SessionView>, Problem>;
@@ -111,6 +112,15 @@ async fn store_fault(
         return Err(Problem::new(Kind::OutOfBounds, "that is longer than 60 s"));
     }
     app.faults().inject(kind, lasts);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Creates sessions in the store of `--drain-to` from now on.
+async fn switch(State(app): State<App>) -> Result<StatusCode, Problem> {
+    let draining = app.draining();
+    let draining = draining
+        .ok_or_else(|| Problem::new(Kind::NotFound, "there is no other store: see --drain-to"))?;
+    draining.switch();
     Ok(StatusCode::NO_CONTENT)
 }
 

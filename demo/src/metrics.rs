@@ -30,6 +30,7 @@ pub(crate) struct Metrics {
     stored: Gauge<i64, AtomicI64>,
     count: Option<Count>,
     cache: Option<(CacheUsage, CacheMetrics)>,
+    left: Gauge<i64, AtomicI64>,
 }
 
 /// What is exported of the cache in front of the store.
@@ -125,9 +126,14 @@ impl Observer for Counters {
 }
 
 impl Metrics {
-    /// Exports the counters; how many sessions the store holds, if it can be told; and what the cache in
-    /// front of it has done, if there is one.
-    pub(crate) fn new(counters: Counters, count: Option<Count>, cache: Option<CacheUsage>) -> Self {
+    /// Exports the counters; how many sessions the store holds, if it can be told; what the cache in front
+    /// of it has done, if there is one; and, while a store is drained, how many are left in it.
+    pub(crate) fn new(
+        counters: Counters,
+        count: Option<Count>,
+        cache: Option<CacheUsage>,
+        drains: bool,
+    ) -> Self {
         let mut registry = Registry::default();
         registry.register(
             "session_events",
@@ -147,6 +153,14 @@ impl Metrics {
                 stored.clone(),
             );
         }
+        let left = Gauge::default();
+        if drains {
+            registry.register(
+                "session_store_left",
+                "Sessions that are left in the store that is drained, 10,000 at most",
+                left.clone(),
+            );
+        }
         // Known from the start, so that a rise from nothing can be seen.
         let watched = [
             EventKind::UnknownToken,
@@ -163,7 +177,17 @@ impl Metrics {
             stored,
             count,
             cache,
+            left,
         }
+    }
+
+    /// How many sessions are left in the store that is drained.
+    pub(crate) fn set_left(&self, left: usize) {
+        self.left.set(i64::try_from(left).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn left(&self) -> i64 {
+        self.left.get()
     }
 
     /// The text that a scrape is answered with.
@@ -209,10 +233,12 @@ mod tests {
     #[test]
     fn counters_and_the_gauge_are_exported() {
         let counters = Counters::new();
-        let metrics = Metrics::new(counters.clone(), Some(Box::new(|| 7)), None);
+        let metrics = Metrics::new(counters.clone(), Some(Box::new(|| 7)), None, true);
+        metrics.set_left(5);
         counters.request(&axum::http::Method::GET, "/", 200);
         let text = metrics.text().unwrap();
         assert!(text.contains("session_store_sessions 7\n"), "{text}");
+        assert!(text.contains("session_store_left 5\n"), "{text}");
         assert!(
             text.contains("session_events_total{event=\"unknown_token\"} 0\n"),
             "{text}"

@@ -5,14 +5,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{SessionStore, SharedStore, StoreError};
+use session_core::{Draining, SessionStore, SharedStore, StoreError};
 use store_memory::{Cached, CachedUsage, MemoryStore};
 use store_postgres::PostgresStore;
 use store_redis::RedisStore;
 
+use crate::config::Config;
+
+/// A move from one store to another.
+pub(crate) type Move = Draining<SharedStore, SharedStore>;
+
 /// A store, opened.
 pub(crate) struct Opened {
     pub(crate) store: SharedStore,
+    /// That it is two, of which one is drained into the other.
+    pub(crate) draining: Option<Move>,
     /// How many sessions it holds, where that costs nothing to know.
     pub(crate) count: Option<Box<dyn Fn() -> usize + Send + Sync>>,
     /// What the cache in front of it has done, if there is one.
@@ -30,8 +37,8 @@ impl Opened {
         let used = cache.clone();
         Ok(Self {
             store: Arc::new(cache),
-            count: self.count,
             cache: Some(Arc::new(move || used.usage())),
+            ..self
         })
     }
 }
@@ -40,6 +47,34 @@ impl fmt::Debug for Opened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Opened").field(&self.store).finish()
     }
+}
+
+/// Opens the store that `config` names, and the one to drain if there is one.
+///
+/// # Errors
+///
+/// As [`open`].
+pub(crate) async fn open_all(config: &Config) -> Result<Opened, String> {
+    let opened = open(&config.store).await?;
+    let other = match config.drain_from.as_ref().or(config.drain_to.as_ref()) {
+        Some(url) => open(url).await?,
+        None => return Ok(opened),
+    };
+    let (new, old) = if config.drain_from.is_some() {
+        (opened, other)
+    } else {
+        (other, opened)
+    };
+    let draining = Draining::new(new.store, old.store).map_err(|error| told(&error))?;
+    if config.drain_from.is_some() {
+        draining.switch();
+    }
+    Ok(Opened {
+        store: Arc::new(draining.clone()),
+        draining: Some(draining),
+        count: None,
+        cache: None,
+    })
 }
 
 /// Opens the store that `url` names.
@@ -78,6 +113,7 @@ fn memory(rest: &str) -> Result<Opened, String> {
     let counted = store.clone();
     Ok(Opened {
         store: Arc::new(store),
+        draining: None,
         count: Some(Box::new(move || counted.usage().sessions)),
         cache: None,
     })
@@ -93,6 +129,7 @@ async fn postgres(url: &str) -> Result<PostgresStore, StoreError> {
 fn shared(store: Result<impl SessionStore, StoreError>) -> Result<Opened, String> {
     Ok(Opened {
         store: Arc::new(store.map_err(|error| told(&error))?),
+        draining: None,
         count: None,
         cache: None,
     })

@@ -58,6 +58,12 @@ pub(crate) fn details(app: &App, live: Option<(SessionId, &Record)>) -> Markup {
                         @if !cache.holds_lease { "; it asks the store now, for the feed is late" }
                     }
                 }
+                @if let Some(draining) = app.draining() {
+                    " " span.dim {
+                        (app.metrics().left()) " left in the old one"
+                        @if !draining.has_switched() { ", where new ones still go" }
+                    }
+                }
             }
             dt { "Node" }
             dd { (app.node()) }
