@@ -124,11 +124,11 @@ fn start(flags: &[&str]) -> Arc<Server> {
 /// A signed-in client that goes on counting, at either server; at its end it signs out, and tries again.
 async fn counts(site: Arc<Site>, client: Client, number: u32, every: Duration) {
     let add = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
-    let mut next = tokio::time::Instant::now() + every * number / CLIENTS;
+    tokio::time::sleep(every * number / CLIENTS).await;
+    let mut ticks = tokio::time::interval(every);
     let (mut stored, mut turn) = (0_u64, number);
     while !site.is_over.load(Ordering::Relaxed) {
-        tokio::time::sleep_until(next).await;
-        next += every;
+        ticks.tick().await;
         turn += 1;
         add(&site.counts.requests);
         let client = client.at(&site.server(turn / 2));
