@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use session_core::SessionId;
 
-/// How many places there are for ids. Two that share one are invalidated together, which costs a load.
-const PLACES: usize = 1 << 14;
+/// How many places there are for ids, of eight bytes each. Two that share one are invalidated together,
+/// which costs a load: with fewer places than writes within a copy's age, most copies would be lost to others.
+const PLACES: usize = 1 << 18;
 
 /// A place in the order: what began at it has seen every invalidation up to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,8 +76,8 @@ impl Marks {
     )]
     fn last_of(&self, id: SessionId) -> &AtomicU64 {
         // The last bytes of an id are random.
-        let [.., high, low] = *id.as_bytes();
-        &self.by_id[usize::from(u16::from_be_bytes([high, low])) % PLACES]
+        let [.., a, b, c, d] = *id.as_bytes();
+        &self.by_id[u32::from_be_bytes([a, b, c, d]) as usize % PLACES]
     }
 }
 
