@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, Executor as _};
+use store_postgres::sqlx;
 use test_servers::{PostgresServer, RedisServer};
 
 use support::{Client, Server, now_ms, problem, set_cookies};
@@ -312,6 +314,88 @@ async fn limit_of_three_under_fifty_sign_ins(storage: Storage) {
     listed.sort_unstable();
     ids.sort_unstable();
     assert_eq!(ids, listed);
+}
+
+/// Expired rows go in bounded batches, each once, whichever of the servers does it; and a server whose
+/// clean-up met an error goes on with it.
+#[tokio::test]
+async fn row_17_expired_rows_of_postgres() {
+    const EXPIRED: i64 = 3_000;
+    let mut site = Site::on(Storage::postgres(), &[]);
+    let (one, two) = site.client();
+    one.sign_in("alice").await;
+    one.write("n", &json!(7)).await;
+    // The rows that each statement removes, counted by the server itself.
+    let watch = "
+        CREATE TABLE removed (rows bigint);
+        CREATE FUNCTION count_removed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO removed SELECT count(*) FROM gone HAVING count(*) > 0;
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER count_removed AFTER DELETE ON session_records
+        REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION count_removed()";
+    run(&site, watch).await;
+    // Long enough for each server to fail to clean up.
+    site.storage.kill();
+    for server in [&site.one, &site.two] {
+        until("its clean-up fails", async || {
+            server
+                .log()
+                .contains("expired sessions could not be removed")
+        })
+        .await;
+    }
+    site.storage.restart();
+    let expired = format!(
+        "INSERT INTO session_records (created_at, last_seen_at, deadline, due_at, revision,
+            presented, id, secrets, entries)
+        SELECT 1, 1, 2, 2, n, true, decode(md5(n::text), 'hex'), '', ''
+        FROM generate_series(1, {EXPIRED}) AS n"
+    );
+    run(&site, &expired).await;
+    let left = "SELECT count(*) FROM session_records WHERE deadline = 2";
+    until("what expired is removed", async || {
+        number(&site, left).await == 0
+    })
+    .await;
+    let removed = "SELECT sum(rows)::bigint FROM removed";
+    assert_eq!(number(&site, removed).await, EXPIRED);
+    let most = number(&site, "SELECT max(rows) FROM removed").await;
+    assert!(most <= 1_000, "one statement removed {most} rows");
+    for client in [one, two] {
+        assert_eq!(client.subject().await.as_deref(), Some("alice"));
+        assert_eq!(client.entry("n").await, 7);
+    }
+}
+
+/// As [`support::eventually`], for what happens every few seconds.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let waited = tokio::time::timeout(support::LIMIT, waiting).await;
+    assert!(waited.is_ok(), "it never happened: {what}");
+}
+
+async fn database(site: &Site) -> sqlx::PgConnection {
+    sqlx::PgConnection::connect(&site.storage.url())
+        .await
+        .expect("the database is there")
+}
+
+async fn run(site: &Site, statements: &str) {
+    let statements = sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned()));
+    let mut database = database(site).await;
+    database.execute(statements).await.expect("valid SQL");
+}
+
+async fn number(site: &Site, query: &'static str) -> i64 {
+    sqlx::query_scalar(query)
+        .fetch_one(&mut database(site).await)
+        .await
+        .expect("a number")
 }
 
 macro_rules! rows {
