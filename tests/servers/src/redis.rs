@@ -189,6 +189,11 @@ impl RedisServer {
 /// Names another program than the one on this machine: of another version, or Valkey's.
 const PROGRAM: &str = "SESSION_TEST_REDIS_SERVER";
 
+/// Whether a replica has caught up with its master, and goes on following it.
+pub(crate) fn follows(replica: SocketAddr) -> bool {
+    asked(replica, &["INFO", "replication"]).contains("master_link_status:up")
+}
+
 fn program() -> Result<PathBuf, String> {
     if let Some(named) = env::var_os(PROGRAM).filter(|named| !named.is_empty()) {
         let named = PathBuf::from(named);

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use crate::container::{Container, Image};
 use crate::process::{free_port, until};
-use crate::redis::{IMAGE, RedisServer};
+use crate::redis::{IMAGE, RedisServer, follows};
 use crate::resp::asked;
 use crate::server::{Contained, Guard, Kind, Server};
 
@@ -113,10 +113,8 @@ fn form(masters: &[SocketAddr], replicas: &[SocketAddr]) {
         let info = asked(*node, &["CLUSTER", "INFO"]);
         info.contains("cluster_state:ok") && info.contains(&knows)
     };
-    let is_followed = |replica: &SocketAddr| {
-        asked(*replica, &["INFO", "replication"]).contains("master_link_status:up")
-    };
-    let is_up = until(|| nodes.iter().all(is_complete) && replicas.iter().all(is_followed));
+    let is_up =
+        until(|| nodes.iter().all(is_complete) && replicas.iter().all(|replica| follows(*replica)));
     assert!(is_up, "the cluster does not come up");
 }
 

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use crate::container::{Container, Image, Ready};
 use crate::process::{free_port, until};
-use crate::redis::{IMAGE, RedisServer};
+use crate::redis::{IMAGE, RedisServer, follows};
 use crate::resp::asked;
 use crate::server::{Contained, Guard, Kind, Server};
 
@@ -50,15 +50,17 @@ impl RedisSentinel {
     /// If they cannot be started.
     #[must_use]
     pub fn start() -> Self {
-        let master = RedisServer::start(&[]);
+        const AT_ONCE: [&str; 2] = ["--repl-diskless-sync-delay", "0"];
+        let master = RedisServer::start(&AT_ONCE);
         let port = master.port().to_string();
         let replica = || {
             let follows = ["--replicaof", "127.0.0.1", &port];
-            RedisServer::start(&[&follows[..], &["--repl-diskless-sync-delay", "0"]].concat())
+            RedisServer::start(&[&follows[..], &AT_ONCE].concat())
         };
-        let servers = vec![replica(), replica(), master];
+        let replicas = [replica(), replica()];
         let sentinels: Vec<_> = (0..3).map(|_| sentinel(&port)).collect();
-        wait_until_watched(&addresses(&sentinels));
+        wait_until_up(&addresses(&replicas), &addresses(&sentinels));
+        let servers = replicas.into_iter().chain([master]).collect();
         Self { servers, sentinels }
     }
 
@@ -87,8 +89,8 @@ impl RedisSentinel {
     }
 }
 
-fn addresses(sentinels: &[RedisServer]) -> Vec<SocketAddr> {
-    sentinels.iter().map(RedisServer::address).collect()
+fn addresses(servers: &[RedisServer]) -> Vec<SocketAddr> {
+    servers.iter().map(RedisServer::address).collect()
 }
 
 fn url(sentinels: &[SocketAddr]) -> String {
@@ -96,11 +98,14 @@ fn url(sentinels: &[SocketAddr]) -> String {
     format!("redis-sentinel://{}/{NAME}", sentinels.join(","))
 }
 
-fn wait_until_watched(sentinels: &[SocketAddr]) {
+/// Waits until the replicas have the master's data and each sentinel knows of all others.
+fn wait_until_up(replicas: &[SocketAddr], sentinels: &[SocketAddr]) {
     let is_watched = |sentinel: &SocketAddr| {
         let known = asked(*sentinel, &["SENTINEL", "MASTER", NAME]);
         known.contains("num-slaves\n2") && known.contains("num-other-sentinels\n2")
     };
+    let follow = || replicas.iter().all(|replica| follows(*replica));
+    assert!(until(follow), "the replicas do not catch up");
     let are_up = until(|| sentinels.iter().all(is_watched));
     assert!(are_up, "the sentinels do not come up");
 }
@@ -128,13 +133,15 @@ fn contained() -> Result<Option<Contained>, String> {
     let (servers, sentinels) = nodes.split_at(3);
     let (master, replicas) = servers.split_first().ok_or("there is no master")?;
     let (host, port) = (master.ip().to_string(), master.port().to_string());
+    // Else it waits for more replicas before it gives the first one its data.
+    asked(*master, &["CONFIG", "SET", "repl-diskless-sync-delay", "0"]);
     for replica in replicas {
         asked(*replica, &["REPLICAOF", &host, &port]);
     }
     for sentinel in sentinels {
         asked(*sentinel, &["SENTINEL", "MONITOR", NAME, &host, &port, "2"]);
     }
-    wait_until_watched(sentinels);
+    wait_until_up(replicas, sentinels);
     Ok(Some(Contained::new(url(sentinels), containers)))
 }
 
