@@ -133,10 +133,11 @@ impl<S: SessionStore> SessionStore for Cached<S> {
     }
 
     async fn create(&self, id: SessionId, record: &NewRecord) -> Result<Creation, StoreError> {
-        let write = self.tier.begin_write(id);
+        // A new session overtakes nothing: what the source gives is held as if it were loaded.
+        let began = self.tier.begin();
         let creation = self.tier.source.create(id, record).await?;
         if let Creation::Created(record) = &creation {
-            write.gave(record);
+            self.tier.copies.install(id, record.clone(), began);
         }
         Ok(creation)
     }
@@ -182,11 +183,11 @@ impl<S: SessionStore> SessionStore for Cached<S> {
         record: &NewRecord,
         limit: Option<SignInLimit>,
     ) -> Result<Admission, StoreError> {
-        let write = self.tier.begin_write(id);
+        let began = self.tier.begin();
         let source = &self.tier.source;
         let admission = source.sign_in(ticket, id, record, limit).await?;
         if let Admission::Admitted { record, ended } = &admission {
-            write.gave(record);
+            self.tier.copies.install(id, record.clone(), began);
             for id in ended {
                 self.tier.copies.invalidate(*id);
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use session_core::{ErrorKind, Freshness, Loaded, Record, SessionId, SessionStore, StoreError};
 use tokio::runtime::Handle;
 
-use super::copies::{Copies, Write};
+use super::copies::{Beginning, Copies, Write};
 use super::lease::Lease;
 use super::loads::{Answer, Loads, Turn, tell_all};
 use super::moment::Clocks;
@@ -71,7 +71,7 @@ impl<S: SessionStore> Tier<S> {
     async fn load(self: Arc<Self>, id: SessionId, mut turn: Turn) {
         while let Some(waited) = turn.next() {
             Counts::add(&self.counts.loads);
-            let began = self.copies.begin(self.clocks.now());
+            let began = self.begin();
             let answer = self.source.load(id, Freshness::Source).await;
             match &answer {
                 Ok(Loaded::Live(record)) => self.copies.install(id, record.clone(), began),
@@ -85,6 +85,11 @@ impl<S: SessionStore> Tier<S> {
     /// The best copy there is to begin a change from. Not an answer, so it needs no lease.
     pub(crate) fn hint(&self, id: SessionId) -> Option<Record> {
         self.copies.get(id, self.clocks.now())
+    }
+
+    /// Something is asked of the source.
+    pub(crate) fn begin(&self) -> Beginning {
+        self.copies.begin(self.clocks.now())
     }
 
     /// A change of a session begins.
