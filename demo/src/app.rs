@@ -13,6 +13,7 @@ use session_core::Sessions;
 use session_tower::SessionLayer;
 use session_tower::session_http::{CookieOptions, InvalidCookie, SameOrigin, SessionCookie};
 use store_memory::CachedUsage;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -22,7 +23,7 @@ use crate::live::Live;
 use crate::log::Log;
 use crate::metrics::{Counters, Metrics};
 use crate::stores::{CacheUsage, Move};
-use crate::{api, assets, guards, lab, live, pages, problem, status, stores};
+use crate::{api, assets, connections, guards, lab, live, pages, problem, status, stores};
 
 /// The longest form; JSON has limits of its own.
 const MAX_FORM: usize = 64 << 10;
@@ -32,9 +33,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 const MOST_LEFT: usize = 10_000;
 
-/// What all handlers share. Cheap to clone.
+/// The application with its store: what all handlers share. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct App(Arc<Inner>);
+pub struct App(Arc<Inner>);
 
 struct Inner {
     config: Config,
@@ -59,7 +60,11 @@ impl fmt::Debug for Inner {
 
 impl App {
     /// Opens the store and sets everything up.
-    pub(crate) async fn open(config: Config) -> Result<Self, Box<dyn Error + Send + Sync>> {
+    ///
+    /// # Errors
+    ///
+    /// A store that is not there or does not open, or flags that make no sense together.
+    pub async fn open(config: Config) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let mut opened = stores::open_all(&config).await?;
         if let Some(bound) = config.cache {
             opened = opened.behind_cache(bound)?;
@@ -95,6 +100,28 @@ impl App {
             live,
             faults,
         })))
+    }
+
+    /// Serves the application until `shutdown` resolves and the requests that were in flight then are
+    /// finished, which takes ten seconds at most.
+    ///
+    /// # Errors
+    ///
+    /// Flags that make no cookie.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let router = router(self.clone())?;
+        let shutdown = async {
+            shutdown.await;
+            self.stop();
+        };
+        let upkeep = self.spawn_upkeep();
+        connections::serve(listener, router, shutdown).await;
+        upkeep.abort();
+        Ok(())
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -140,7 +167,7 @@ impl App {
     }
 
     /// Says that the program stops: nothing that goes on by itself goes on any longer.
-    pub(crate) fn stop(&self) {
+    fn stop(&self) {
         self.0.stopping.send_replace(true);
     }
 
@@ -150,7 +177,7 @@ impl App {
     }
 
     /// Keeps the store swept.
-    pub(crate) fn spawn_upkeep(&self) -> JoinHandle<()> {
+    fn spawn_upkeep(&self) -> JoinHandle<()> {
         let app = self.clone();
         tokio::spawn(async move {
             tokio::join!(app.sessions().upkeep(SWEEP_EVERY), app.watch_draining());
@@ -190,7 +217,7 @@ fn cookie(config: &Config) -> CookieOptions {
 }
 
 /// Everything the program answers.
-pub(crate) fn router(app: App) -> Result<Router, InvalidCookie> {
+fn router(app: App) -> Result<Router, InvalidCookie> {
     // Forms and scripts of other sites are refused everywhere; programs may come with JSON.
     let own = SameOrigin::new()
         .with_unsafe_methods(true)

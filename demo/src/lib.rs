@@ -7,8 +7,9 @@
 //! ```
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let app = demo::App::open(demo::Config::default()).await?;
 //! let stop = async {};
-//! demo::serve(listener, demo::Config::default(), stop).await
+//! app.serve(listener, stop).await
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 //! ```
@@ -33,35 +34,8 @@ mod status;
 mod stores;
 mod users;
 
-use std::error::Error;
-
-use tokio::net::TcpListener;
-
+pub use app::App;
 pub use config::Config;
-
-/// Serves the application until `shutdown` resolves and the requests that were in flight then are
-/// finished, which takes ten seconds at most.
-///
-/// # Errors
-///
-/// A store that is not there or does not open.
-pub async fn serve(
-    listener: TcpListener,
-    config: Config,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let app = app::App::open(config).await?;
-    let stopping = app.clone();
-    let router = app::router(app.clone())?;
-    let shutdown = async move {
-        shutdown.await;
-        stopping.stop();
-    };
-    let upkeep = app.spawn_upkeep();
-    connections::serve(listener, router, shutdown).await;
-    upkeep.abort();
-    Ok(())
-}
 
 /// The examples of the README.
 #[cfg(doctest)]

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 
 use clap::Parser;
-use demo::Config;
+use demo::{App, Config};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -18,28 +18,39 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
-    // Port 0 means any: whoever started the program reads here which one it is.
+    let mut stop = Box::pin(told_to_stop()?);
+    let app = tokio::select! {
+        app = App::open(config) => app?,
+        () = &mut stop => return Ok(()),
+    };
+    // Only now, with its store open, does it serve: whoever started the program waits for this line, and
+    // reads in it which port it is, for port 0 means any.
     writeln!(
         io::stdout(),
         "http://{} — alice / wonderland, bob / builder — Ctrl-C stops it",
         listener.local_addr()?
     )?;
-    demo::serve(listener, config, told_to_stop()).await
+    app.serve(listener, stop).await
 }
 
-/// Resolves at Ctrl-C and, where there is such a thing, at SIGTERM.
-async fn told_to_stop() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            }
-            return;
+/// Resolves at Ctrl-C and at SIGTERM, which end nothing by themselves from now on.
+#[cfg(unix)]
+fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-    }
-    let _ = interrupt.await;
+    })
+}
+
+/// Resolves at Ctrl-C.
+#[cfg(not(unix))]
+fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }

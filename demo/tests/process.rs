@@ -92,6 +92,7 @@ fn flags_that_make_no_sense_are_refused_with_a_reason() {
         (["--store", "carrier-pigeon:"], "carrier-pigeon"),
         (["--store", "memory:?max=none"], "max=none"),
         (["--store", "nothing at all"], "nothing at all"),
+        (["--store", "redis://127.0.0.1:1/"], "out of reach"),
         (["--idle-timeout", "soon"], "--idle-timeout"),
         (["--max-sessions", "0"], "--max-sessions"),
         (["--listen", "nowhere"], "--listen"),
@@ -108,5 +109,6 @@ fn flags_that_make_no_sense_are_refused_with_a_reason() {
         assert!(!output.status.success(), "{flags:?}");
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(told.contains(reason), "{told}");
+        assert_eq!(output.stdout, b"", "it says that it serves, and does not");
     }
 }

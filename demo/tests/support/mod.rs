@@ -59,11 +59,11 @@ impl Server {
         BufReader::new(child.stdout.as_mut().expect("stdout is piped"))
             .read_line(&mut line)
             .expect("the demo says where it listens");
-        let base = line
-            .split_whitespace()
-            .next()
-            .unwrap_or_else(|| panic!("no address: {}", log.lock().unwrap()))
-            .to_owned();
+        // The line comes once the demo serves. Without one it has ended, and has said why.
+        let Some(base) = line.split_whitespace().next().map(str::to_owned) else {
+            reader.join().expect("its log is read");
+            panic!("no address: {}", log.lock().unwrap());
+        };
         Self {
             child,
             base,
