@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::cluster::Node;
 use crate::config::Config;
 use crate::fault::{FaultStore, Faults};
 use crate::live::Live;
@@ -46,6 +47,7 @@ struct Inner {
     live: Live,
     faults: Faults,
     draining: Option<Move>,
+    node: Option<Node>,
     stopping: watch::Sender<bool>,
 }
 
@@ -91,9 +93,11 @@ impl App {
                 opened.count,
                 opened.cache.clone(),
                 opened.draining.is_some(),
+                opened.node.clone(),
             ),
             cache: opened.cache,
             draining: opened.draining,
+            node: opened.node,
             stopping: watch::Sender::new(false),
             config,
             sessions,
@@ -103,7 +107,7 @@ impl App {
     }
 
     /// Serves the application until `shutdown` resolves and the requests that were in flight then are
-    /// finished, which takes ten seconds at most.
+    /// finished, which takes ten seconds at most. A node of a cluster then leaves it.
     ///
     /// # Errors
     ///
@@ -121,6 +125,9 @@ impl App {
         let upkeep = self.spawn_upkeep();
         connections::serve(listener, router, shutdown).await;
         upkeep.abort();
+        if let Some(node) = &self.0.node {
+            node.clone().leave().await;
+        }
         Ok(())
     }
 
@@ -162,8 +169,18 @@ impl App {
         self.0.draining.as_ref()
     }
 
+    /// The node of a cluster that this program is, if its store is one.
+    pub(crate) fn cluster(&self) -> Option<&Node> {
+        self.0.node.as_ref()
+    }
+
+    /// What this server calls itself.
     pub(crate) fn node(&self) -> &str {
-        &self.0.config.node
+        match (&self.0.node, &self.0.config.node) {
+            (_, Some(name)) => name,
+            (Some(node), None) => &node.name,
+            (None, None) => "local",
+        }
     }
 
     /// Says that the program stops: nothing that goes on by itself goes on any longer.
@@ -243,6 +260,7 @@ fn router(app: App) -> Result<Router, InvalidCookie> {
     Ok(Router::new()
         .route("/healthz", get(status::healthz))
         .route("/metrics", get(status::metrics))
+        .route("/cluster", get(status::cluster))
         .merge(assets::routes())
         .merge(with_session)
         .layer(DefaultBodyLimit::max(MAX_FORM))

@@ -16,7 +16,11 @@ pub struct Config {
     pub listen: SocketAddr,
 
     /// Where to keep sessions: memory:, memory:?max=50 (at most 50), redis://host, rediss://host,
-    /// redis-cluster://a,b,c, redis-sentinel://a,b,c/name, or postgres://host/database.
+    /// redis-cluster://a,b,c, redis-sentinel://a,b,c/name, postgres://host/database, or on every server of a
+    /// cluster, cluster://NAME@127.0.0.1:7001?seeds=127.0.0.1:7002,127.0.0.1:7003: this one listens for the
+    /// others at the address before the question mark. After it may also stand node=NAME, certs=DIRECTORY,
+    /// ack=local, one or all (how many others have a write before it is answered), limit=TIME (how long a
+    /// call may take, 1s), and plaintext (no certificates, on this machine alone). Certificates are made at the first use, in demo-certs/NAME.
     #[arg(long, value_name = "URL", default_value = "memory:")]
     pub store: String,
 
@@ -35,9 +39,10 @@ pub struct Config {
     #[arg(long, value_name = "URL")]
     pub drain_to: Option<String>,
 
-    /// What this server calls itself.
-    #[arg(long, value_name = "NAME", default_value = "local")]
-    pub node: String,
+    /// What this server calls itself, on its pages and to its cluster: a name that no other one has, and that
+    /// it keeps when it is started again. Without a name a node of a cluster goes by its address.
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
 
     /// How long a session lives unused.
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = humantime::parse_duration)]

@@ -17,6 +17,7 @@
 mod api;
 mod app;
 mod assets;
+mod cluster;
 mod config;
 mod connections;
 mod credentials;
@@ -35,6 +36,7 @@ mod stores;
 mod users;
 
 pub use app::App;
+pub use cluster::Certificates;
 pub use config::Config;
 
 /// The examples of the README.

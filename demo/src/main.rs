@@ -3,9 +3,24 @@
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 
-use clap::Parser;
-use demo::{App, Config};
+use clap::{Parser, Subcommand};
+use demo::{App, Certificates, Config};
 use tokio::net::TcpListener;
+
+#[derive(Parser)]
+#[command(name = "demo", version, args_conflicts_with_subcommands = true)]
+struct CommandLine {
+    #[command(flatten)]
+    config: Config,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Certs(Certificates),
+}
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -14,7 +29,11 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         .with_ansi(io::stderr().is_terminal())
         .with_max_level(tracing::Level::INFO)
         .init();
-    let config = Config::parse();
+    let CommandLine { config, command } = CommandLine::parse();
+    if let Some(Command::Certs(certificates)) = command {
+        writeln!(io::stdout(), "{}", certificates.make()?)?;
+        return Ok(());
+    }
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;

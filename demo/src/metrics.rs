@@ -11,6 +11,7 @@ use prometheus_client::registry::Registry;
 use session_core::{EndCause, Event, EventKind, Observer};
 use store_memory::CachedUsage;
 
+use crate::cluster::{ClusterMetrics, Node};
 use crate::stores::CacheUsage;
 
 type Labels<const N: usize> = [(&'static str, String); N];
@@ -127,12 +128,14 @@ impl Observer for Counters {
 
 impl Metrics {
     /// Exports the counters; how many sessions the store holds, if it can be told; what the cache in front
-    /// of it has done, if there is one; and, while a store is drained, how many are left in it.
+    /// of it has done, if there is one; while a store is drained, how many are left in it; and how a node
+    /// of a cluster and its peers are doing.
     pub(crate) fn new(
         counters: Counters,
         count: Option<Count>,
         cache: Option<CacheUsage>,
         drains: bool,
+        node: Option<Node>,
     ) -> Self {
         let mut registry = Registry::default();
         registry.register(
@@ -169,6 +172,9 @@ impl Metrics {
         ];
         for kind in watched {
             let _ = counters.events.get_or_create(&[("event", name(kind))]);
+        }
+        if let Some(node) = node {
+            registry.register_collector(Box::new(ClusterMetrics(node)));
         }
         let cache = cache.map(|usage| (usage, CacheMetrics::registered(&mut registry)));
         Self {
@@ -233,7 +239,7 @@ mod tests {
     #[test]
     fn counters_and_the_gauge_are_exported() {
         let counters = Counters::new();
-        let metrics = Metrics::new(counters.clone(), Some(Box::new(|| 7)), None, true);
+        let metrics = Metrics::new(counters.clone(), Some(Box::new(|| 7)), None, true, None);
         metrics.set_left(5);
         counters.request(&axum::http::Method::GET, "/", 200);
         let text = metrics.text().unwrap();

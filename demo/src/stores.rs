@@ -10,6 +10,7 @@ use store_memory::{Cached, CachedUsage, MemoryStore};
 use store_postgres::PostgresStore;
 use store_redis::RedisStore;
 
+use crate::cluster::Node;
 use crate::config::Config;
 
 /// A move from one store to another.
@@ -24,6 +25,8 @@ pub(crate) struct Opened {
     pub(crate) count: Option<Box<dyn Fn() -> usize + Send + Sync>>,
     /// What the cache in front of it has done, if there is one.
     pub(crate) cache: Option<CacheUsage>,
+    /// The node of a cluster that it is, if it is one.
+    pub(crate) node: Option<Node>,
 }
 
 /// Tells what a cache has done, and what it holds.
@@ -55,11 +58,15 @@ impl fmt::Debug for Opened {
 ///
 /// As [`open`].
 pub(crate) async fn open_all(config: &Config) -> Result<Opened, String> {
-    let opened = open(&config.store).await?;
+    let name = config.node.as_deref();
+    let opened = open(&config.store, name).await?;
     let other = match config.drain_from.as_ref().or(config.drain_to.as_ref()) {
-        Some(url) => open(url).await?,
+        Some(url) => open(url, name).await?,
         None => return Ok(opened),
     };
+    if opened.node.is_some() && other.node.is_some() {
+        return Err("this program is a node of one cluster, not of two".to_owned());
+    }
     let (new, old) = if config.drain_from.is_some() {
         (opened, other)
     } else {
@@ -74,24 +81,27 @@ pub(crate) async fn open_all(config: &Config) -> Result<Opened, String> {
         draining: Some(draining),
         count: None,
         cache: None,
+        node: new.node.or(old.node),
     })
 }
 
-/// Opens the store that `url` names.
+/// Opens the store that `url` names. `name` is what this server calls itself, if it was given a name.
 ///
 /// # Errors
 ///
 /// Says what is wrong with the URL, or with the server that it names, for whoever typed it.
-pub(crate) async fn open(url: &str) -> Result<Opened, String> {
+pub(crate) async fn open(url: &str, name: Option<&str>) -> Result<Opened, String> {
     let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
     match scheme {
         "memory" => memory(rest),
         "redis" | "rediss" | "redis-cluster" | "rediss-cluster" | "redis-sentinel"
         | "rediss-sentinel" => shared(RedisStore::connect(url).await),
         "postgres" | "postgresql" => shared(postgres(url).await),
+        "cluster" => Ok(cluster(Node::start(url, name).await?)),
         other => Err(format!(
             "there is no store {other:?}; there are memory:, memory:?max=50, redis://host, \
-             redis-cluster://a,b,c, redis-sentinel://a,b,c/name, rediss://host and postgres://host/database"
+             redis-cluster://a,b,c, redis-sentinel://a,b,c/name, rediss://host, postgres://host/database and \
+             cluster://NAME@address:port?seeds=address:port"
         )),
     }
 }
@@ -116,7 +126,19 @@ fn memory(rest: &str) -> Result<Opened, String> {
         draining: None,
         count: Some(Box::new(move || counted.usage().sessions)),
         cache: None,
+        node: None,
     })
+}
+
+fn cluster(node: Node) -> Opened {
+    let counted = node.store.clone();
+    Opened {
+        store: Arc::new(node.store.clone()),
+        draining: None,
+        count: Some(Box::new(move || counted.usage().sessions)),
+        cache: None,
+        node: Some(node),
+    }
 }
 
 /// Makes the tables if they are not there.
@@ -132,11 +154,12 @@ fn shared(store: Result<impl SessionStore, StoreError>) -> Result<Opened, String
         draining: None,
         count: None,
         cache: None,
+        node: None,
     })
 }
 
 /// An error with all its reasons.
-fn told(error: &StoreError) -> String {
+pub(crate) fn told(error: &StoreError) -> String {
     let mut told = error.to_string();
     let mut reason = error.source();
     while let Some(because) = reason {
@@ -158,21 +181,29 @@ mod tests {
     use super::*;
 
     async fn refused(url: &str, word: &str) {
-        let error = open(url).await.unwrap_err();
+        let error = open(url, None).await.unwrap_err();
         assert!(error.contains(word), "{url}: {error}");
     }
 
     #[tokio::test]
     async fn memory_opens_with_and_without_a_bound() {
-        assert!(open("memory:").await.is_ok());
-        assert!(open("memory:?max=50").await.is_ok());
+        assert!(open("memory:", None).await.is_ok());
+        assert!(open("memory:?max=50", None).await.is_ok());
     }
 
     #[tokio::test]
     async fn a_cache_stands_in_front_of_any_store() {
-        let opened = open("memory:").await.unwrap();
+        let opened = open("memory:", None).await.unwrap();
         let cached = opened.behind_cache(Duration::from_secs(1)).unwrap();
         assert!(cached.cache.is_some_and(|usage| usage().hits == 0));
+    }
+
+    #[tokio::test]
+    async fn a_node_that_cannot_listen_says_so() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        refused(&format!("cluster://shop@{address}?plaintext"), "in use").await;
+        refused("cluster://sh_op!@127.0.0.1:0?plaintext", "DNS host").await;
     }
 
     #[tokio::test]
@@ -182,6 +213,7 @@ mod tests {
         refused("memory:?size=5", "size").await;
         refused("memory:fast", "fast").await;
         refused("carrier-pigeon:", "carrier-pigeon").await;
+        refused("cluster:", "NAME").await;
     }
 
     #[tokio::test]
@@ -190,7 +222,7 @@ mod tests {
             "redis://:hunter2@127.0.0.1:1/",
             "postgres://me:hunter2@127.0.0.1:1/app",
         ] {
-            let error = open(url).await.unwrap_err();
+            let error = open(url, None).await.unwrap_err();
             assert!(error.contains("out of reach"), "{error}");
             assert!(!error.contains("hunter2"), "{error}");
         }

@@ -36,17 +36,21 @@ impl Page<'_> {
 /// A page about something that went wrong. Of the session it knows nothing.
 pub(crate) fn error(status: StatusCode, title: &str, detail: &str) -> Markup {
     let body = html! {
-        (header(None))
-        div.columns {
-            main #content tabindex="-1" {
-                section.card {
-                    p.eyebrow { (status.as_u16()) }
-                    h1 { (title) }
-                    @if !detail.is_empty() { p.lead { "In short: " (detail) "." } }
-                    p { a.button href="/" { "Back to the shop" } }
-                }
-            }
+        section.card {
+            p.eyebrow { (status.as_u16()) }
+            h1 { (title) }
+            @if !detail.is_empty() { p.lead { "In short: " (detail) "." } }
+            p { a.button href="/" { "Back to the shop" } }
         }
+    };
+    without_session(title, &body)
+}
+
+/// A page that knows nothing of the session, and needs none.
+pub(super) fn without_session(title: &str, body: &Markup) -> Markup {
+    let body = html! {
+        (header(None))
+        div.columns { main #content tabindex="-1" { (body) } }
     };
     document(title, None, &body)
 }

@@ -1,6 +1,7 @@
 //! The pages that people see. All of them work without a script.
 
 mod check_out;
+mod cluster;
 mod devices;
 mod home;
 mod layout;
@@ -18,6 +19,7 @@ use axum::routing::{get, post};
 use self::notice::{Next, Notice};
 use crate::app::App;
 
+pub(crate) use self::cluster::cluster;
 pub(crate) use self::layout::error;
 pub(crate) use self::panel::details;
 

@@ -50,6 +50,7 @@ pub(crate) fn details(app: &App, live: Option<(SessionId, &Record)>) -> Markup {
             dt { "Store" }
             dd {
                 (app.store_name())
+                @if app.cluster().is_some() { ", " a href="/cluster" { "how it is doing" } }
                 @if let Some(cache) = app.cache_usage() {
                     br;
                     span.dim {

@@ -11,6 +11,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -38,9 +39,15 @@ impl Server {
     }
 
     pub(crate) fn start(flags: &[&str]) -> Self {
+        let flags = [&["--listen", "127.0.0.1:0"], flags].concat();
+        Self::start_in(Path::new("."), &flags)
+    }
+
+    /// In a directory, and where the flags say.
+    pub(crate) fn start_in(place: &Path, flags: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_demo"))
-            .args(["--listen", "127.0.0.1:0"])
             .args(flags)
+            .current_dir(place)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -89,8 +96,28 @@ impl Server {
 
     /// Asks it to stop, as an operating system does.
     pub(crate) fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Stops it where it is.
+    pub(crate) fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    /// Ends it without a word, as a loss of power does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it is there");
+        self.child.wait().expect("it ends");
+    }
+
+    fn signal(&self, signal: &str) {
         let told = Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
+            .args([signal, &self.child.id().to_string()])
             .status()
             .expect("kill runs");
         assert!(told.success());
@@ -340,11 +367,11 @@ pub(crate) fn now_ms() -> u64 {
 
 /// Waits for something that another process is about to do.
 pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    for _ in 0..300 {
-        if is_so().await {
-            return;
+    let waiting = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("it never happened: {what}");
+    };
+    let waited = tokio::time::timeout(LIMIT * 2, waiting).await;
+    assert!(waited.is_ok(), "it never happened: {what}");
 }
