@@ -20,7 +20,8 @@ pub struct Config {
     /// cluster, cluster://NAME@127.0.0.1:7001?seeds=127.0.0.1:7002,127.0.0.1:7003: this one listens for the
     /// others at the address before the question mark. After it may also stand node=NAME, certs=DIRECTORY,
     /// ack=local, one or all (how many others have a write before it is answered), limit=TIME (how long a
-    /// call may take, 1s), and plaintext (no certificates, on this machine alone). Certificates are made at the first use, in demo-certs/NAME.
+    /// call may take, 1s), wait=TIME (how long it looks for others before it takes the cluster for empty, 5s),
+    /// and plaintext (no certificates, on this machine alone). Certificates are made at the first use, in demo-certs/NAME.
     #[arg(long, value_name = "URL", default_value = "memory:")]
     pub store: String,
 

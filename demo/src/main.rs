@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use demo::{App, Certificates, Config};
@@ -23,13 +24,24 @@ enum Command {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn main() -> ExitCode {
+    match run(CommandLine::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell if that fails.
+            let _ = writeln!(io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(told: CommandLine) -> Result<(), Box<dyn Error + Send + Sync>> {
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .with_max_level(tracing::Level::INFO)
         .init();
-    let CommandLine { config, command } = CommandLine::parse();
+    let CommandLine { config, command } = told;
     if let Some(Command::Certs(certificates)) = command {
         writeln!(io::stdout(), "{}", certificates.make()?)?;
         return Ok(());

@@ -50,7 +50,7 @@ impl Nodes {
     fn url(&self, index: usize) -> String {
         let host = &self.host;
         format!(
-            "cluster://shop@{host}:{}?seeds={host}:7001,{host}:7002,{host}:7003&limit=10s",
+            "cluster://shop@{host}:{}?seeds={host}:7001,{host}:7002,{host}:7003&limit=10s&wait=60s",
             7001 + index
         )
     }
@@ -140,6 +140,25 @@ async fn foreign_cookie() -> String {
 
 async fn status(client: &Client) -> StatusCode {
     client.get("/api/session").send().await.unwrap().status()
+}
+
+#[tokio::test]
+async fn a_server_is_ready_once_it_has_found_the_others() {
+    let nodes = Nodes::new(&[]);
+    let one = nodes.start(0);
+    let client = one.client();
+    client.plant(&foreign_cookie().await);
+    for path in ["/healthz", "/api/session"] {
+        let answer = client.get(path).send().await.unwrap();
+        assert_eq!(set_cookies(&answer), [""; 0]);
+        problem(answer, 503).await;
+    }
+    let page = client.get("/cluster").send().await.unwrap();
+    assert!(page.text().await.unwrap().contains("not hold yet"));
+    let servers = [one, nodes.start(1), nodes.start(2)];
+    let site = Site { servers, nodes };
+    site.is_whole().await;
+    assert_eq!(client.session().await["id"], Value::Null);
 }
 
 #[tokio::test]

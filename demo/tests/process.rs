@@ -87,6 +87,37 @@ async fn expired_sessions_leave_the_store_without_being_asked_for() {
 }
 
 #[test]
+fn certificates_are_made_once_and_what_is_missing_is_told_with_the_remedy() {
+    let place = tempfile::tempdir().unwrap();
+    let demo = |arguments: &[&str]| {
+        let mut demo = Command::new(env!("CARGO_BIN_EXE_demo"));
+        let output = demo.current_dir(&place).args(arguments).output().unwrap();
+        let told = [output.stdout, output.stderr].concat();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&told).into_owned(),
+        )
+    };
+    let missing = "cluster://shop@127.0.0.1:0?certs=mine";
+    let (is_done, told) = demo(&["--listen", "127.0.0.1:0", "--store", missing]);
+    assert!(!is_done);
+    assert!(told.contains("certs shop --dir mine"), "{told}");
+    let (is_done, told) = demo(&["certs", "shop", "--dir", "mine"]);
+    assert!(is_done, "{told}");
+    assert!(told.starts_with("made mine/ca.pem"), "{told}");
+    let key = std::fs::read(place.path().join("mine/node.key")).unwrap();
+    let (is_done, told) = demo(&["certs", "shop", "--dir", "mine"]);
+    assert!(is_done, "{told}");
+    assert!(told.contains("nothing was changed"), "{told}");
+    let now = std::fs::read(place.path().join("mine/node.key")).unwrap();
+    assert!(now == key);
+    let _server = Server::start_in(
+        place.path(),
+        &["--listen", "127.0.0.1:0", "--store", missing],
+    );
+}
+
+#[test]
 fn flags_that_make_no_sense_are_refused_with_a_reason() {
     for (flags, reason) in [
         (["--store", "carrier-pigeon:"], "carrier-pigeon"),

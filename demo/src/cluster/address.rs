@@ -23,6 +23,8 @@ pub(super) struct Address {
     pub(super) ack: WriteAck,
     /// How long a call may take.
     pub(super) limit: Option<Duration>,
+    /// How long it looks for others before it takes the cluster for empty.
+    pub(super) wait: Option<Duration>,
 }
 
 /// How nodes prove to each other that they belong to the cluster.
@@ -55,6 +57,7 @@ impl Address {
             security: Security::Tls(None),
             ack: WriteAck::ONE,
             limit: None,
+            wait: None,
         };
         let (mut certs, mut is_plaintext) = (None, false);
         for (name, value) in url.query_pairs() {
@@ -65,11 +68,12 @@ impl Address {
                 ("plaintext", "") => is_plaintext = true,
                 ("plaintext", _) => return Err("plaintext takes no value".to_owned()),
                 ("ack", ack) => address.ack = acknowledgement(ack)?,
-                ("limit", limit) => address.limit = Some(duration(limit)?),
+                ("limit", limit) => address.limit = Some(duration("limit", limit)?),
+                ("wait", wait) => address.wait = Some(duration("wait", wait)?),
                 (other, _) => {
                     return Err(format!(
-                        "cluster: has no option {other:?}; it has seeds, node, certs, plaintext, ack \
-                         and limit"
+                        "cluster: has no option {other:?}; it has seeds, node, certs, plaintext, ack, \
+                         limit and wait"
                     ));
                 }
             }
@@ -143,10 +147,10 @@ fn acknowledgement(text: &str) -> Result<WriteAck, String> {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+fn duration(name: &str, text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(limit) if !limit.is_zero() => Ok(limit),
-        _ => Err(format!("limit={text}: that is no time such as 500ms")),
+        Ok(time) if !time.is_zero() => Ok(time),
+        _ => Err(format!("{name}={text}: that is no time such as 500ms")),
     }
 }
 
@@ -159,7 +163,7 @@ mod tests {
     #[test]
     fn everything_that_can_be_said_is_understood() {
         let url = format!(
-            "{SHORT}?seeds=127.0.0.1:7002,%20other:7003&node=north&certs=a/b&ack=all&limit=2s"
+            "{SHORT}?seeds=127.0.0.1:7002,%20other:7003&node=north&certs=a/b&ack=all&limit=2s&wait=60s"
         );
         let expected = Address {
             cluster: "shop".to_owned(),
@@ -169,6 +173,7 @@ mod tests {
             security: Security::Tls(Some("a/b".into())),
             ack: WriteAck::AllAlive,
             limit: Some(Duration::from_secs(2)),
+            wait: Some(Duration::from_secs(60)),
         };
         assert_eq!(Address::parse(&url), Ok(expected));
     }
@@ -180,7 +185,7 @@ mod tests {
         assert_eq!(address.ack, WriteAck::ONE);
         assert_eq!(address.seeds, [""; 0]);
         assert_eq!(address.node, None);
-        assert_eq!(address.limit, None);
+        assert_eq!((address.limit, address.wait), (None, None));
         let six = Address::parse("cluster://shop@[::1]:0/").unwrap();
         assert_eq!(six.listen, "[::1]:0".parse().unwrap());
     }
@@ -198,6 +203,7 @@ mod tests {
             ("cluster://shop@127.0.0.1:7001?seed=a:1", "\"seed\""),
             ("cluster://shop@127.0.0.1:7001?ack=most", "ack=most"),
             ("cluster://shop@127.0.0.1:7001?limit=soon", "limit=soon"),
+            ("cluster://shop@127.0.0.1:7001?wait=0s", "wait=0s"),
             ("cluster://shop@127.0.0.1:7001?plaintext=no", "no value"),
             ("cluster://shop@127.0.0.1:7001?plaintext&certs=a", "certs"),
             ("cluster://shop@10.0.0.1:7001?plaintext", "10.0.0.1:7001"),

@@ -92,7 +92,8 @@ impl Certificates {
         for file in FILES {
             if !dir.join(file).exists() {
                 return Err(format!(
-                    "there is no {}: make certificates for trials by `cargo run -p demo -- certs {} --dir {}`",
+                    "there is no {}: make certificates once, for all nodes, by `cargo run -p demo -- \
+                     certs {} --dir {}`",
                     dir.join(file).display(),
                     self.cluster,
                     dir.display()

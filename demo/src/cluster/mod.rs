@@ -45,6 +45,9 @@ impl Node {
         if let Some(limit) = address.limit {
             builder = builder.time_limit(limit);
         }
+        if let Some(wait) = address.wait {
+            builder = builder.bootstrap_wait(wait);
+        }
         builder = match credentials {
             Some(credentials) => builder.credentials(credentials),
             None => builder.insecure_plaintext(),

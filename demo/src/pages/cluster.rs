@@ -34,17 +34,19 @@ pub(crate) fn cluster(node: &Node, now: Timestamp) -> Markup {
             @if members.is_empty() {
                 p { "None: this node is alone." }
             } @else {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Node" }
-                            th scope="col" { "Listens at" }
-                            th scope="col" { "Started" }
-                            th scope="col" { "State" }
-                            th scope="col" { "Lags behind by" }
+                div.scrolls {
+                    table {
+                        thead {
+                            tr {
+                                th scope="col" { "Node" }
+                                th scope="col" { "Listens at" }
+                                th scope="col" { "Started" }
+                                th scope="col" { "State" }
+                                th scope="col" { "Lags behind by" }
+                            }
                         }
+                        tbody { @for member in &members { (row(member, now)) } }
                     }
-                    tbody { @for member in &members { (row(member, now)) } }
                 }
                 p.hint {
                     "A node that is down and has not left may come back with sessions of its own: until it is \
