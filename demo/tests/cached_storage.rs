@@ -192,7 +192,8 @@ macro_rules! row_08 {
     ($storage:ident: $($name:ident $feed:ident)*) => {
         mod $storage {
             $(
-                #[tokio::test]
+                // The proxy works beside the test, which waits for servers that need it to start.
+                #[tokio::test(flavor = "multi_thread")]
                 async fn $name() {
                     let storage = super::Storage::$storage();
                     super::row_08_logout_on_one_of_two_servers_with_caches(

@@ -274,12 +274,17 @@ impl Client {
 
     /// A slow request that is under way: it has loaded the session, and will write the entry `late`.
     pub(crate) async fn slow_in_flight(&self) -> tokio::task::JoinHandle<Response> {
+        self.slow_in_flight_for(1_000).await
+    }
+
+    /// As [`Client::slow_in_flight`], for so many milliseconds.
+    pub(crate) async fn slow_in_flight_for(&self, ms: u64) -> tokio::task::JoinHandle<Response> {
         let client = self.clone();
-        let body = json!({"ms": 1_000, "name": "late", "value": 1});
+        let body = json!({"ms": ms, "name": "late", "value": 1});
         let task =
             tokio::spawn(async move { client.post("/api/slow", &body).send().await.unwrap() });
         // Nothing tells from outside that it has loaded; it has ample time to.
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        tokio::time::sleep(Duration::from_millis(ms * 2 / 5)).await;
         assert!(!task.is_finished(), "it was not slow");
         task
     }
