@@ -218,6 +218,38 @@ async fn a_sign_out_at_one_is_refused_by_all_and_what_is_in_flight_writes_nothin
     }
 }
 
+/// One of them hangs: that all have it is said only once this one is taken for dead, and no more is asked.
+#[tokio::test]
+async fn a_sign_out_is_not_confirmed_while_a_server_that_counts_does_not_have_it() {
+    let site = Site::start(&[]).await;
+    let [one, two, three] = site.client();
+    one.sign_in("alice").await;
+    let thieves = [one.copy(), two.copy(), three.copy()];
+    for thief in &thieves {
+        assert_eq!(thief.subject().await.as_deref(), Some("alice"));
+    }
+    site.servers[2].pause();
+    let out = two.post("/api/sign-out", &json!({})).send().await.unwrap();
+    if out.status() == StatusCode::NO_CONTENT {
+        let linked = "session_cluster_member_linked{node=\"three\"}";
+        assert_eq!(site.servers[1].metric(linked).await, 0);
+    } else {
+        problem(out, 503).await;
+    }
+    assert_eq!(thieves[1].session().await["id"], Value::Null);
+    site.servers[2].resume();
+    for thief in &thieves {
+        eventually("it is refused", async || {
+            status(thief).await == StatusCode::OK && thief.id().await.is_none()
+        })
+        .await;
+    }
+    site.is_whole().await;
+    for thief in &thieves {
+        assert_eq!(thief.session().await["id"], Value::Null);
+    }
+}
+
 #[tokio::test]
 async fn a_sign_out_everywhere_is_refused_by_all() {
     let site = Site::start(&[]).await;
