@@ -81,7 +81,8 @@ impl Nodes {
     }
 }
 
-/// An address of this machine that no other test uses: what is started again finds its ports free.
+/// An address of this machine that no other test uses, so that what is started again finds its ports free: all of
+/// 127.0.0.0/8 is here, as Linux has it.
 fn host() -> String {
     static NEXT: AtomicU8 = AtomicU8::new(1);
     let [_, _, high, low] = process::id().to_be_bytes();

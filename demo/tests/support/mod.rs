@@ -123,9 +123,13 @@ impl Server {
         assert!(told.success());
     }
 
-    /// Waits for its end; says whether it went well.
+    /// Waits for its end, and until all that it logged is read; says whether it went well.
     pub(crate) fn wait(&mut self) -> bool {
-        self.child.wait().expect("it ends").success()
+        let status = self.child.wait().expect("it ends");
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("its log is read");
+        }
+        status.success()
     }
 
     /// One counter or gauge of `/metrics`, by its name and labels as they stand there.
