@@ -320,10 +320,21 @@ impl SessionStore for ClusterStore {
         subject: &Subject,
         except: Option<SessionId>,
     ) -> Result<Vec<SessionId>, StoreError> {
-        let written = self
-            .node()
-            .step(|replica, now, effects| replica.revoke(now, subject, except, effects))
-            .map_err(refused)?;
+        // Only the session that stays is asked for.
+        let written = match except {
+            None => self
+                .node()
+                .step(|replica, now, effects| {
+                    replica.revoke(now, subject, None, Asked::No, effects)
+                })
+                .map_err(refused),
+            Some(id) => {
+                self.certainly(id, |replica, now, asked, effects| {
+                    replica.revoke(now, subject, except, asked, effects)
+                })
+                .await
+            }
+        }?;
         self.written(written, self.0.acknowledgements.ends).await
     }
 }

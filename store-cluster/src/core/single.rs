@@ -116,7 +116,7 @@ impl SessionStore for Single {
         subject: &Subject,
         except: Option<SessionId>,
     ) -> Result<Vec<SessionId>, StoreError> {
-        self.step(|replica, now, effects| replica.revoke(now, subject, except, effects))
+        self.step(|replica, now, effects| replica.revoke(now, subject, except, Asked::No, effects))
             .map(|written| written.answer)
     }
 }

@@ -195,14 +195,21 @@ impl Replica {
         now: Now,
         subject: &Subject,
         except: Option<SessionId>,
+        asked: Asked,
         effects: &mut Effects,
     ) -> Result<Written<Vec<SessionId>>, Refused> {
         self.writable()?;
         let dot = Revokes::one(self.me(), self.next_seq());
-        let excepted = except.and_then(|id| {
-            let record = self.cells.record(id)?;
-            (record.subject() == Some(subject.as_str())).then_some((id, record.deadline()))
-        });
+        // One that is not known here yet would end with the others once it comes.
+        let excepted = match except {
+            Some(id) => match self.load(now, id, asked)? {
+                Loaded::Live(record) if record.subject() == Some(subject.as_str()) => {
+                    Some((id, record.deadline()))
+                }
+                _ => None,
+            },
+            None => None,
+        };
         let mut items = Vec::new();
         if let Some((id, until)) = excepted {
             let mut part = Live::bottom(until);

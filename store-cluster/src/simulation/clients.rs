@@ -18,6 +18,8 @@ pub(super) enum Call {
     Load(SessionId),
     Change(SessionId),
     Delete(SessionId),
+    /// All sessions of this subject but this one.
+    RevokeOthers(Subject, SessionId),
 }
 
 const SUBJECTS: u64 = 6;
@@ -136,7 +138,7 @@ impl World {
         if self.rng.chance(20) {
             // The subject is revoked while the password is being checked.
             let elsewhere = self.rng.index(self.nodes.len());
-            self.revoke_subject(elsewhere, &subject, None);
+            let _ = self.revoke_subject(elsewhere, &subject, None, Asked::No);
         }
         self.finish_sign_in(node, number, &ticket);
     }
@@ -173,26 +175,46 @@ impl World {
             let known = self.ledger.sessions.get(id);
             known.is_some_and(|known| known.subject.as_ref() == Some(&subject))
         });
-        self.revoke_subject(node, &subject, except);
+        match except {
+            None => {
+                // Refused while the node is not ready.
+                let _ = self.revoke_subject(node, &subject, None, Asked::No);
+            }
+            Some(id) => self.call(node, Call::RevokeOthers(subject, id), Asked::No),
+        }
     }
 
-    fn revoke_subject(&mut self, node: usize, subject: &Subject, except: Option<SessionId>) {
+    fn revoke_subject(
+        &mut self,
+        node: usize,
+        subject: &Subject,
+        except: Option<SessionId>,
+        asked: Asked,
+    ) -> Result<(), Refused> {
         if self.nodes[node].paused_until > self.now {
-            return;
+            return Ok(());
         }
         let incarnation = self.nodes[node].incarnation;
-        let is_there = except.is_some_and(|id| {
-            let answer = self.act(node, |replica, now, _| replica.load(now, id, Asked::No));
-            matches!(answer, Some(Ok(Loaded::Live(_))))
-        });
-        let except = except.filter(|_| is_there);
         let revoked = self.act(node, |replica, now, effects| {
-            replica.revoke(now, subject, except, effects)
+            replica.revoke(now, subject, except, asked, effects)
         });
-        let Some(Ok(written)) = revoked else { return };
+        let Some(revoked) = revoked else {
+            return Ok(());
+        };
+        let written = revoked?;
         let dot = Revokes::one(incarnation, written.seq.unwrap());
         if let Some(id) = except {
-            self.ledger.get(id).seen.join(&dot);
+            // One that was acknowledged stays, wherever it is; any other if it is known here.
+            let state = self.nodes[node].replica.as_ref();
+            let state = state.and_then(|replica| replica.state_of(id));
+            let stays = matches!(state, Some(State::Live(live)) if dot.is_within(&live.seen));
+            let known = self.ledger.sessions.get(&id);
+            let must_live = known.is_some_and(|known| {
+                known.is_acked && !known.may_be_over && !self.ledger.may_be_revoked(known)
+            });
+            if stays || must_live {
+                self.ledger.get(id).seen.join(&dot);
+            }
         }
         let revokes = self.ledger.revokes.entry(subject.clone()).or_default();
         revokes.join(&dot);
@@ -201,6 +223,7 @@ impl World {
         }
         let effect = Acked::Revoked(subject.clone(), dot, written.answer);
         self.wait(node, written.seq, true, effect);
+        Ok(())
     }
 
     /// A call about a session, which may have to wait for the peers' word.
@@ -209,9 +232,11 @@ impl World {
             Call::Load(id) => self.load(node, *id, asked),
             Call::Change(id) => self.change(node, *id, asked),
             Call::Delete(id) => self.delete(node, *id, asked),
+            Call::RevokeOthers(subject, id) => self.revoke_subject(node, subject, Some(*id), asked),
         };
         if refused == Err(Refused::Ask) && asked == Asked::No {
-            let (Call::Load(id) | Call::Change(id) | Call::Delete(id)) = call;
+            let (Call::Load(id) | Call::Change(id) | Call::Delete(id) | Call::RevokeOthers(_, id)) =
+                call;
             let mut effects = Vec::new();
             let now = self.clock(node);
             let Some(replica) = self.nodes[node].replica.as_mut() else {
