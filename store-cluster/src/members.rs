@@ -23,6 +23,8 @@ pub struct MemberStatus {
     pub is_linked: bool,
     /// Whether it holds what the others hold, as it last said.
     pub is_ready: bool,
+    /// Which version of the wire format the two speak, while they are linked.
+    pub wire_version: Option<u8>,
     /// How many of this node's changes it has not acknowledged.
     pub lag: u64,
 }
@@ -48,6 +50,9 @@ impl MemberStatus {
                     is_up: presence == Presence::Up,
                     is_linked: member.is_some_and(|member| member.link.is_some()),
                     is_ready: member.is_some_and(|member| member.is_ready),
+                    wire_version: member
+                        .and_then(|member| member.link.as_ref())
+                        .map(|link| link.version),
                     lag: last.saturating_sub(acknowledged.unwrap_or_default()),
                 }
             };

@@ -20,6 +20,7 @@ use crate::net::{
 };
 use crate::node::{EVENTS, Node};
 use crate::store::{ClusterStore, NAME, Shared};
+use crate::wire;
 
 /// A session travels in one frame, and so do the names that it takes.
 const MAX_SESSION: usize = 6 << 20;
@@ -61,6 +62,7 @@ pub struct ClusterStoreBuilder {
     limit: Duration,
     bootstrap_wait: Duration,
     max_skew: Duration,
+    wire_version: u8,
     max_sessions: usize,
     max_bytes: usize,
     facts: StoreFacts,
@@ -87,6 +89,7 @@ impl ClusterStoreBuilder {
             limit: Duration::from_secs(1),
             bootstrap_wait: Duration::from_secs(5),
             max_skew: Duration::from_secs(10),
+            wire_version: wire::VERSION,
             max_sessions: usize::MAX,
             max_bytes: usize::MAX,
             facts,
@@ -186,6 +189,15 @@ impl ClusterStoreBuilder {
         self
     }
 
+    /// Speaks no later version of the wire format than `version`: as a node of the release before, which
+    /// spoke that one. By default the latest that this release knows; it also knows the one before it, and
+    /// each two nodes speak the latest that both know. So a cluster is upgraded node by node without this;
+    /// it is for who wants to go back, too, and for trials.
+    pub const fn wire_version(mut self, version: u8) -> Self {
+        self.wire_version = version;
+        self
+    }
+
     /// Holds at most `max` sessions: an anonymous one is refused with [`ErrorKind::Full`] once there are
     /// four fifths of that many, a sign-in once there are that many. What other nodes took in is never
     /// refused.
@@ -251,6 +263,7 @@ impl ClusterStoreBuilder {
             max_sessions: self.max_sessions,
             max_bytes: self.max_bytes,
             ask_limit: self.limit / 2,
+            version: self.wire_version,
             ..ReplicaOptions::new(Incarnation(local.peer.incarnation))
         });
         let mesh = Mesh::new(local);
@@ -316,6 +329,10 @@ impl ClusterStoreBuilder {
                 Security::Tls(Box::new(reloading.map_err(config)?))
             }
         };
+        let versions = wire::OLDEST..=self.wire_version;
+        if versions.is_empty() || self.wire_version > wire::VERSION {
+            return Err(config("a wire version that this release does not speak"));
+        }
         let incarnation = Revision::random().to_u64();
         Ok(Local {
             cluster: self.cluster.clone(),
@@ -325,6 +342,7 @@ impl ClusterStoreBuilder {
                 ticket_life: self.facts.ticket_life,
                 max_skew: self.max_skew,
             },
+            versions,
             features: 0,
             clock: Arc::clone(&self.clock),
             security,

@@ -1,5 +1,6 @@
 //! The store.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use async_trait::async_trait;
 use session_core::{
     Abilities, Admission, Application, Change, Creation, ErrorKind, Freshness, Loaded, NewRecord,
     Record, SessionId, SessionStore, SignInLimit, StoreError, StoreFacts, Subject, Ticket,
+    Timestamp,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -149,6 +151,33 @@ impl ClusterStore {
     #[must_use]
     pub fn usage(&self) -> Usage {
         self.0.node.step(|replica, _, _| replica.usage())
+    }
+
+    /// How many changes of each node have come to this one, by the number of the life of the node that made
+    /// them: its changes are numbered from 1, and no one before the last is missing. A node has caught up
+    /// with another once it knows of every life what the other did.
+    ///
+    /// Touches are not in it: they spread by themselves, within a second or so.
+    #[must_use]
+    pub fn known(&self) -> BTreeMap<u64, u64> {
+        self.0.node.step(|replica, _, _| {
+            let known = replica.known.iter();
+            known.map(|(origin, seq)| (origin.0, *seq)).collect()
+        })
+    }
+
+    /// A digest of all sessions here that expire later than `after`: nodes at rest that
+    /// [know](ClusterStore::known) the same have the same. Give all of them the same `after`, later than the
+    /// present by twice what their clocks may differ: what expires before may be gone on one of them already.
+    ///
+    /// It looks at every session, and nothing else happens on this node meanwhile: some 0.2 s for a million.
+    /// The nodes themselves compare digests every ten minutes, and log an error if they differ.
+    #[must_use]
+    pub fn digest(&self, after: Timestamp) -> u64 {
+        self.0.node.step(|replica, now, effects| {
+            replica.tell_touches(now, effects);
+            replica.digest(after)
+        })
     }
 
     /// Waits until the others have what was done here.

@@ -18,7 +18,7 @@ use std::time::Duration;
 use cluster::authority::Authority;
 use session_core::{
     Applied, Creation, ErrorKind, Freshness, Loaded, NewRecord, SessionId, SessionSecret,
-    SessionStore, Shard, Timeouts,
+    SessionStore, Shard, Timeouts, Timestamp,
 };
 use store_cluster::{ClusterStore, ClusterStoreBuilder, WriteAck};
 use tokio::time::{sleep, timeout};
@@ -163,6 +163,40 @@ async fn a_node_that_leaves_or_is_forgotten_is_not_waited_for() {
     assert!(matches!(no, Loaded::Absent));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_at_rest_know_the_same_and_hold_the_same_whichever_version_they_speak() {
+    let authority = Authority::new();
+    let one = started(builder(&authority, "one", &[]).wire_version(1)).await;
+    let two = started(builder(&authority, "two", &[&one])).await;
+    let three = started(builder(&authority, "three", &[&one])).await;
+    let nodes = [one, two, three];
+    cluster::are_linked(&nodes).await;
+    let versions = |node: &ClusterStore| {
+        let members = node.members().into_iter();
+        let mut versions: Vec<_> = members.map(|member| member.wire_version).collect();
+        versions.sort_unstable();
+        versions
+    };
+    assert_eq!(versions(&nodes[0]), [Some(1), Some(1)]);
+    assert_eq!(versions(&nodes[1]), [Some(1), Some(2)]);
+
+    let none = nodes[0].digest(Timestamp::MIN);
+    for node in &nodes {
+        created(node).await;
+    }
+    let is_equal = async || {
+        let known = nodes[0].known();
+        let digest = nodes[0].digest(Timestamp::MIN);
+        let is_equal = nodes
+            .iter()
+            .all(|node| node.known() == known && node.digest(Timestamp::MIN) == digest);
+        (is_equal && digest != none && known.values().sum::<u64>() == 3).then_some(())
+    };
+    eventually("all know and hold the same", is_equal).await;
+    let late = nodes.iter().map(|node| node.digest(Timestamp::MAX));
+    assert!(late.collect::<Vec<_>>().iter().all(|it| *it == none));
+}
+
 /// A node on a thread of its own, which can be made to hang as if its process had been stopped.
 struct Hanging {
     node: ClusterStore,
@@ -268,6 +302,16 @@ async fn a_node_does_not_start_without_being_told_how_connections_are_secured() 
         everywhere.start().await.unwrap_err().kind(),
         ErrorKind::Config
     );
+    for version in [0, 200] {
+        let unspoken = ClusterStore::builder(CLUSTER)
+            .listen("127.0.0.1:0")
+            .insecure_plaintext()
+            .wire_version(version);
+        assert_eq!(
+            unspoken.start().await.unwrap_err().kind(),
+            ErrorKind::Config
+        );
+    }
     let nameless = ClusterStore::builder("no name")
         .listen("127.0.0.1:0")
         .insecure_plaintext();

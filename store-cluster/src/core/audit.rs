@@ -58,6 +58,13 @@ impl Replica {
         }
     }
 
+    /// One number for all sessions that expire later than `after`.
+    pub(crate) fn digest(&self, after: Timestamp) -> u64 {
+        let sums = self.sums(after);
+        let digest = |digest: Digest, sum: u64| digest.number(sum);
+        sums.into_iter().fold(Digest::new(), digest).finish()
+    }
+
     /// Sums of the digests of all sessions that expire later than `after`.
     fn sums(&self, after: Timestamp) -> Vec<u64> {
         let mut sums = vec![0_u64; BUCKETS];

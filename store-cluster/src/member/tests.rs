@@ -81,6 +81,7 @@ impl Node {
                 ticket_life: Duration::from_secs(600),
                 max_skew: Duration::from_secs(10),
             },
+            versions: crate::wire::OLDEST..=crate::wire::VERSION,
             features: 0,
             clock: Arc::new(SystemClock),
             security: Security::Plaintext,

@@ -22,12 +22,9 @@ use super::hello::{Agreed, Channel, Hello, Refusal, Terms};
 use super::link::{Link, Reach};
 use super::peer::Peer;
 use super::{GOODBYE, MEMBERSHIP};
-use crate::wire;
 
 /// How long a handshake may take, the making of the connection included.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(3);
-/// The versions of the protocol that this node speaks.
-pub(crate) const VERSIONS: RangeInclusive<u8> = wire::OLDEST..=wire::VERSION;
 /// How many nodes a cluster may have. Every node speaks to every other.
 pub(crate) const MAX_NODES: usize = 64;
 /// How many links a node keeps at most: some may lead to nodes that are no more.
@@ -66,6 +63,8 @@ pub(crate) struct Local {
     pub(crate) cluster: Box<str>,
     pub(crate) peer: Peer,
     pub(crate) terms: Terms,
+    /// The versions of the protocol that this node speaks.
+    pub(crate) versions: RangeInclusive<u8>,
     pub(crate) features: u64,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) security: Security,
@@ -77,7 +76,7 @@ impl Local {
             cluster: self.cluster.clone(),
             peer: self.peer.clone(),
             channel,
-            versions: VERSIONS,
+            versions: self.versions.clone(),
             features: self.features,
             wall: self.clock.now(),
             terms: self.terms,
