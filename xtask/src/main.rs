@@ -49,7 +49,7 @@ enum Command {
     Mutants,
     /// Make Docker images of the Redis and Postgres on this machine, for tests
     Images,
-    /// Stop, kill and cut off servers under load: nothing acknowledged may be missing
+    /// Stop, kill and cut off servers, and nodes, under load: nothing acknowledged may be missing
     Soak(soak::Options),
     /// Measure our stores beside what they stand on and what users would pick instead
     Bench(bench::Options),

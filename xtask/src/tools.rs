@@ -88,6 +88,20 @@ pub(crate) const OTHER_REDIS: [Tool; 3] = [
     },
 ];
 
+/// Networks of their own for the nodes of a cluster.
+pub(crate) const IP: Tool = Tool {
+    name: "iproute2",
+    programs: &["ip"],
+    source: Source::Debian,
+};
+
+/// What gets lost in them.
+pub(crate) const IPTABLES: Tool = Tool {
+    name: "iptables",
+    programs: &["iptables"],
+    source: Source::Debian,
+};
+
 /// A load of HTTP requests from a process of its own.
 pub(crate) const WRK: Tool = Tool {
     name: "wrk",
@@ -141,6 +155,8 @@ fn folders(workspace: &Workspace) -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     std::iter::once(workspace.tools().join("bin"))
         .chain(env::split_paths(&path))
+        // Administrators' programs, which not every `PATH` has.
+        .chain([PathBuf::from("/usr/sbin")])
         .chain(postgres_folders(Path::new("/usr/lib/postgresql")))
         .collect()
 }
@@ -226,7 +242,8 @@ fn install_package(name: &str, root: bool, folders: &[PathBuf]) -> Result<Vec<Co
     .collect())
 }
 
-fn is_root() -> bool {
+/// Whether this process may do everything.
+pub(crate) fn is_root() -> bool {
     Command::new("id")
         .arg("-u")
         .output()

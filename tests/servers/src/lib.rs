@@ -44,6 +44,15 @@ pub use redis_cluster::{RedisCluster, redis_cluster};
 pub use redis_sentinel::{RedisSentinel, redis_sentinel};
 pub use server::{Origin, Server};
 
+/// Where a program is on this machine, after its Debian package was installed if it was nowhere.
+///
+/// # Errors
+///
+/// If it cannot be installed.
+pub fn program(name: &str, package: &str) -> Result<std::path::PathBuf, String> {
+    debian::program(name, package, Vec::new)
+}
+
 /// A port that nobody listens on. The next one to bind it may be another process all the same.
 ///
 /// # Panics
