@@ -70,7 +70,7 @@ impl Cluster {
         let folder = folder.map_err(|error| error.to_string())?;
         authority::certify(folder.path(), NODES)?;
         let cluster = Self {
-            network: Network::make(NODES).await?,
+            network: Network::make(NODES, Some(folder.path())).await?,
             program,
             folder,
             is_local,

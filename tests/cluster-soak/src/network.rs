@@ -12,7 +12,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 /// Keeps a namespace for as long as its input is open, which the system closes when the process that holds
-/// it is gone, however that ends; then kills what is left in the namespace, even if it stands still.
+/// it is gone, however that ends; then kills what is left in the namespace, even if it stands still, and
+/// removes the folder that it is given.
 const KEEPER: &str = r#"
 mine=$(readlink /proc/$$/ns/net)
 ip link set lo up && echo kept || exit
@@ -23,6 +24,7 @@ for each in /proc/[0-9]*; do
         kill -KILL "$pid" 2>/dev/null
     fi
 done
+[ -z "$1" ] || rm -rf "$1"
 "#;
 
 /// What a run needs, and the Debian package of each.
@@ -60,7 +62,7 @@ pub async fn why_not() -> Option<String> {
         }
     }
     let tried = async {
-        let network = Network::make(2).await?;
+        let network = Network::make(2, None).await?;
         network.lose(0, 5).await?;
         network.slow_down(1).await
     };
@@ -78,11 +80,13 @@ fn search_path() -> OsString {
 }
 
 impl Namespace {
-    async fn make() -> Result<Self, String> {
+    /// A new one. With the last of its processes goes `folder`.
+    async fn make(folder: Option<&Path>) -> Result<Self, String> {
         let told = |error: std::io::Error| format!("unshare: {error}");
         let mut keeper = Command::new("unshare")
             .env("PATH", search_path())
-            .args(["--net", "sh", "-c", KEEPER])
+            .args(["--net", "sh", "-c", KEEPER, "keeper"])
+            .args(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -133,13 +137,13 @@ impl Namespace {
 }
 
 impl Network {
-    /// A network of so many nodes.
+    /// A network of so many nodes. With it goes `folder`, where they keep what they have.
     ///
     /// # Errors
     ///
     /// If that is not possible here.
-    pub(crate) async fn make(nodes: usize) -> Result<Self, String> {
-        let bridge = Namespace::make().await?;
+    pub(crate) async fn make(nodes: usize, folder: Option<&Path>) -> Result<Self, String> {
+        let bridge = Namespace::make(folder).await?;
         bridge.run("ip link add bridge type bridge").await?;
         bridge.run("ip link set bridge up").await?;
         let mut network = Self {
@@ -147,7 +151,7 @@ impl Network {
             nodes: Vec::new(),
         };
         for number in 0..nodes {
-            let node = Namespace::make().await?;
+            let node = Namespace::make(None).await?;
             let bridge = &network.bridge;
             let pid = node.pid;
             let port = format!("ip link add port{number} type veth peer name eth0 netns {pid}");
