@@ -7,7 +7,7 @@ use super::log::Key;
 use super::scan::Scan;
 use crate::wire::{Message, Vector};
 
-/// Beyond this many messages answers are dropped: whoever asked finds that nobody answered.
+/// Beyond this many messages questions and answers are dropped: whoever asked finds that nobody answered.
 const WAITING: usize = 256;
 
 /// A link that stands. All its frames travel in order.
@@ -42,8 +42,36 @@ impl Link {
     }
 
     pub(crate) fn say(&mut self, message: Message) {
-        if message.is_known_in(self.version) && self.waiting.len() < WAITING {
+        // There is one of these at a time, and while it is awaited no other is sent.
+        let is_awaited = matches!(message, Message::Want { .. } | Message::Caught { .. });
+        let has_room = is_awaited || self.waiting.len() < WAITING;
+        if message.is_known_in(self.version) && has_room {
             self.waiting.push_back(message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_peer_waits_for_is_not_dropped_behind_a_crowd_of_questions() {
+        let mut link = Link::new(crate::wire::VERSION);
+        for ask in 0..2 * WAITING as u64 {
+            link.say(Message::Flush { ask });
+        }
+        assert_eq!(link.waiting.len(), WAITING);
+        let known = Vector::new();
+        let awaited = [
+            Message::Want {
+                known: known.clone(),
+            },
+            Message::Caught { known },
+        ];
+        for message in awaited {
+            link.say(message.clone());
+            assert_eq!(link.waiting.back(), Some(&message));
         }
     }
 }
