@@ -35,7 +35,7 @@ pub(crate) struct Figures {
     writes: Vec<u32>,
     last_write: Instant,
     longest_stall: Duration,
-    /// Calls that were not made, because too many were under way.
+    /// Calls that were not made, because too many to the same node were under way.
     pub(crate) left_out: u64,
     /// Per fault, how long after it all that was done before was everywhere.
     pub(crate) spread: BTreeMap<&'static str, Vec<Duration>>,
@@ -146,7 +146,7 @@ impl fmt::Display for Figures {
         )?;
         write!(
             f,
-            "  {} calls left out, because too many waited",
+            "  {} calls left out, because too many to the same node were under way",
             self.left_out
         )
     }

@@ -19,8 +19,11 @@ use crate::moment::now;
 use crate::order::{Answer, Order};
 use crate::process::{Failed, Process};
 
-/// How many calls are under way at most.
-pub(crate) const CALLS: u32 = 4096;
+/// How many operations are under way at most.
+const OPERATIONS: u32 = 4096;
+/// How many calls to one node are under way at most: where the machine is too busy for the rate, so much less is
+/// asked that nodes still get to speak with each other.
+const CALLS: usize = 64;
 const BEAT: Duration = Duration::from_millis(5);
 /// How many subjects sign in at a time.
 const SUBJECTS: usize = 200;
@@ -39,6 +42,8 @@ pub(crate) struct Load {
     pub(crate) figures: Mutex<Figures>,
     dice: Mutex<Dice>,
     room: Arc<Semaphore>,
+    /// For calls to each node.
+    rooms: [Semaphore; NODES],
     is_on: watch::Sender<bool>,
 }
 
@@ -65,7 +70,8 @@ impl Load {
                 next_subject: 0,
                 next_number: 0,
             }),
-            room: Arc::new(Semaphore::new(CALLS as usize)),
+            room: Arc::new(Semaphore::new(OPERATIONS as usize)),
+            rooms: [const { Semaphore::const_new(CALLS) }; NODES],
             is_on: watch::Sender::new(false),
         }
     }
@@ -113,7 +119,7 @@ impl Load {
     pub(crate) async fn turn_off(&self) {
         self.is_on.send_replace(false);
         // Every call ends in time.
-        drop(self.room.acquire_many(CALLS).await);
+        drop(self.room.acquire_many(OPERATIONS).await);
     }
 
     /// The operations, as often as an application makes them: a quarter makes sessions, a third changes one
@@ -310,6 +316,10 @@ impl Load {
             node,
             life: process.as_ref().map_or(0, |process| process.life),
             begun: now(),
+        };
+        let Ok(_place) = self.rooms[node].try_acquire() else {
+            self.figures.lock().left_out += 1;
+            return (call, Err(Failed::Unsent));
         };
         let reply = match process {
             Some(process) => process.call(order).await,
