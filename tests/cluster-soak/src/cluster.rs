@@ -24,6 +24,8 @@ pub(crate) const NODES: usize = 5;
 pub(crate) const RECOVERY: Duration = Duration::from_secs(180);
 /// How often it is looked whether something is so.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long a node on a busy machine may take to sum up all its sessions.
+const SUMMING_UP: Duration = Duration::from_secs(60);
 /// A node reads its clock at most so long after its process was made, in milliseconds.
 const STARTING: u64 = 1_000;
 const PORT: u16 = 7001;
@@ -266,11 +268,11 @@ impl Cluster {
         let begun = now();
         let mut last = Vec::new();
         while begun.elapsed() < RECOVERY {
-            let margin = Duration::from_secs(30);
+            let margin = SUMMING_UP * 2;
             let after = (SystemClock.now() + margin).as_millis();
             let asked = (0..NODES).map(async |node| {
                 let process = self.process(node)?;
-                match process.call(Order::Digest { after }).await {
+                match process.call_for(Order::Digest { after }, SUMMING_UP).await {
                     Ok(Answer::Digest(digest)) => Some(digest),
                     _ => None,
                 }

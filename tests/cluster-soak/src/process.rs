@@ -85,7 +85,16 @@ impl Process {
     ///
     /// [`Failed`].
     pub(crate) async fn call(&self, order: Order) -> Result<Answer, Failed> {
-        self.calls.call(order).await
+        self.calls.call(order, PATIENCE).await
+    }
+
+    /// As [`Process::call`], with more patience.
+    pub(crate) async fn call_for(
+        &self,
+        order: Order,
+        patience: Duration,
+    ) -> Result<Answer, Failed> {
+        self.calls.call(order, patience).await
     }
 
     /// Whether it cannot answer any more.
@@ -143,7 +152,7 @@ impl Process {
 }
 
 impl Calls {
-    async fn call(&self, what: Order) -> Result<Answer, Failed> {
+    async fn call(&self, what: Order, patience: Duration) -> Result<Answer, Failed> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let mut line = serde_json::to_vec(&Numbered { number, what }).expect("an order");
         line.push(b'\n');
@@ -153,7 +162,7 @@ impl Calls {
             self.waiting.lock().remove(&number);
             return Err(Failed::Unsent);
         }
-        let answer = timeout(PATIENCE, answered).await;
+        let answer = timeout(patience, answered).await;
         self.waiting.lock().remove(&number);
         answer.ok().and_then(Result::ok).ok_or(Failed::Unanswered)
     }
