@@ -1,6 +1,6 @@
 //! What must be so after all that was acknowledged, and what is not.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use session_core::SessionId;
 
 use crate::account::{Account, SAVED, Save, Update};
-use crate::findings::{Finding, Findings};
+use crate::findings::Finding;
 use crate::moment::now;
 use crate::order::{Answer, Sight};
 use crate::process::Failed;
@@ -38,7 +38,7 @@ pub(crate) struct Call {
 /// All sessions, and what is known of them from outside.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    accounts: HashMap<SessionId, Account>,
+    pub(crate) accounts: HashMap<SessionId, Account>,
     owners: HashMap<u64, Owner>,
     /// Those that seem to live.
     alive: Vec<SessionId>,
@@ -46,7 +46,7 @@ pub(crate) struct Ledger {
     over: VecDeque<SessionId>,
     /// Whatever was answered before is on all nodes.
     spread_at: Instant,
-    broken: Vec<(Finding, String)>,
+    pub(crate) broken: Vec<(Finding, String)>,
     begun: Instant,
     /// How often a node served a session whose end all that were alive had acknowledged: it was cut off.
     pub(crate) stale: u64,
@@ -433,7 +433,7 @@ impl Ledger {
         });
     }
 
-    fn tell(&mut self, finding: Finding, id: SessionId, what: &str) {
+    pub(crate) fn tell(&mut self, finding: Finding, id: SessionId, what: &str) {
         let since = |instant: Instant| (instant - self.begun).as_secs_f64();
         let account = self.accounts.get(&id);
         let made = account.and_then(|it| Some((since(it.made?), it.node)));
@@ -442,71 +442,5 @@ impl Ledger {
         let what =
             format!("{id}: at {at:.3} s {what}; made (when, where) {made:.3?}, ended {ended:.3?}");
         self.broken.push((finding, what));
-    }
-
-    /// All sessions, to look at them.
-    pub(crate) fn ids(&self) -> Vec<SessionId> {
-        self.accounts.keys().copied().collect()
-    }
-
-    /// What all nodes said in the end about one session: what each holds, or that it is not there.
-    pub(crate) fn settle(&mut self, id: SessionId, sights: &[Option<Sight>]) {
-        let Some(account) = self.accounts.get(&id) else {
-            return;
-        };
-        let now = now();
-        if account.lives_until < now && now < account.dead_from {
-            return;
-        }
-        let mut broken = Vec::new();
-        if sights.iter().any(|sight| *sight != sights[0]) {
-            broken.push((Finding::Differs, format!("{sights:?}")));
-        }
-        for (node, sight) in sights.iter().enumerate() {
-            let Some(sight) = sight else {
-                if account.must_live() {
-                    broken.push((Finding::Lost, format!("in the end not on node {node}")));
-                }
-                continue;
-            };
-            if account.ended.is_some() {
-                broken.push((Finding::Revived, format!("in the end on node {node}")));
-            } else if account.dead_from < now {
-                broken.push((Finding::Revived, format!("expired, and on node {node}")));
-            } else if account.made.is_some()
-                && let Err(what) = account.holds(sight)
-            {
-                broken.push((Finding::Lost, format!("in the end on node {node}: {what}")));
-            }
-        }
-        for (finding, what) in broken {
-            self.tell(finding, id, &what);
-        }
-        if let Some(account) = self.accounts.get_mut(&id) {
-            account.is_there = sights.iter().all(Option::is_some);
-        }
-    }
-
-    /// What is not as it must be, once every session is settled.
-    pub(crate) fn findings(&self, alarms: Vec<String>) -> Findings {
-        let mut broken = self.broken.clone();
-        let mut counts = BTreeMap::<u64, usize>::new();
-        for account in self.accounts.values() {
-            let is_counted = account.is_limited && account.is_there;
-            if let Some(subject) = account.subject.filter(|_| is_counted) {
-                *counts.entry(subject).or_default() += 1;
-            }
-        }
-        for (subject, count) in counts.into_iter().filter(|(_, count)| *count > LIMIT) {
-            let what = format!("subject {subject} has {count} sessions, not {LIMIT}");
-            broken.push((Finding::OverLimit, what));
-        }
-        broken.extend(alarms.into_iter().map(|alarm| (Finding::Alarm, alarm)));
-        // Each session once for each way in which it is broken.
-        broken.sort();
-        broken.dedup_by(|(one, what), (other, first)| {
-            one == other && what.split(':').next() == first.split(':').next()
-        });
-        Findings(broken)
     }
 }

@@ -32,6 +32,7 @@ pub mod node;
 mod order;
 mod process;
 mod run;
+mod settle;
 
 pub use network::why_not;
 pub use run::{Aim, Plan, Report, run};
