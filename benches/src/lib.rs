@@ -14,6 +14,7 @@
     reason = "a bench stops at what it does not expect: what fails is not timed"
 )]
 
+mod cluster;
 mod figures;
 mod floors;
 mod group;
@@ -29,6 +30,10 @@ mod table;
 mod target;
 mod weight;
 
+pub use cluster::{
+    CLUSTER, ClusterContender, ClusterLength, ClusterRow, NodeSetup, Replicated, Seen,
+    measure_clusters,
+};
 pub use group::{Filter, Group, Service, Serving};
 pub use http::{HTTP, OpenSite, Site, SiteGround, SiteRow, Tier, serve, try_out};
 pub use payload::{COUNTER, Payload};

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::Parser;
 use serde::Serialize;
 
+use crate::cluster::{self, ClusterContender, ClusterLength, ClusterRow};
 use crate::group::{Filter, Group};
 use crate::http::{self, HttpLength, Site, SiteRow};
 use crate::stores::{self, Length, Row};
 use crate::table;
 use crate::target::{self, Target};
-use crate::weight::{self, BYTES, Weight, WeightRow};
+use crate::weight::{self, Weight, WeightRow};
 
 /// What there is to measure.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct Bench {
     pub groups: Vec<Group>,
     /// Web applications.
     pub sites: Vec<Site>,
+    /// What holds every session on every node.
+    pub clusters: Vec<ClusterContender>,
     /// Stores in memory, by what they weigh.
     pub weights: Vec<Weight>,
 }
@@ -27,7 +30,8 @@ pub struct Bench {
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench")]
 struct Options {
-    /// What to measure: memory, redis/load, postgres/write/2KB/64, http, bytes; everything without it
+    /// What to measure: memory, redis/load, postgres/write/2KB/64, http, cluster, cluster/heal, bytes;
+    /// everything without it
     #[arg(default_value = "")]
     filter: String,
     /// A short form, for a look
@@ -45,6 +49,9 @@ struct Options {
     /// Only weighs this store, in this process
     #[arg(long, hide = true)]
     weigh: Option<String>,
+    /// Is a node of a cluster, and does what its standard input says
+    #[arg(long, hide = true)]
+    node: bool,
     /// With so many sessions
     #[arg(long, hide = true, default_value_t = 1_000_000)]
     sessions: usize,
@@ -57,6 +64,7 @@ impl Bench {
         Self {
             groups: Group::all(),
             sites: Site::all(),
+            clusters: ClusterContender::all(),
             weights: Weight::all(),
         }
     }
@@ -80,6 +88,10 @@ impl Bench {
             println!("{}", runtime.block_on(weighing));
             return;
         }
+        if options.node {
+            runtime.block_on(cluster::serve(&self.clusters));
+            return;
+        }
         let results = runtime.block_on(self.measure(&options));
         let tables = results.tables();
         println!("{tables}");
@@ -98,20 +110,28 @@ impl Bench {
 
     async fn measure(&self, options: &Options) -> Results {
         let filter = Filter::new(&options.filter);
-        let (length, http_length, sessions) = if options.quick {
-            (Length::QUICK, HttpLength::QUICK, 100_000)
+        let (length, http_length, cluster_length, sessions) = if options.quick {
+            let cluster = ClusterLength::QUICK;
+            (Length::QUICK, HttpLength::QUICK, cluster, 100_000)
         } else {
-            (Length::WHOLE, HttpLength::WHOLE, 1_000_000)
+            let cluster = ClusterLength::WHOLE;
+            (Length::WHOLE, HttpLength::WHOLE, cluster, 1_000_000)
         };
         let mut results = Results {
             seed: options.seed,
             ..Results::default()
         };
-        if filter.chooses(&[BYTES]) {
-            results.bytes = weight::measure(&self.weights, sessions);
-        }
+        results.bytes = weight::measure(&self.weights, &filter, sessions);
         results.stores = stores::measure(&self.groups, &filter, length, options.seed).await;
         results.http = http::measure(&self.sites, &filter, http_length, options.seed).await;
+        results.clusters = cluster::measure_clusters(
+            &self.clusters,
+            &std::env::current_exe().unwrap(),
+            &filter,
+            cluster_length,
+            options.seed,
+        )
+        .await;
         results.targets = target::all(&results);
         results
     }
@@ -156,6 +176,7 @@ pub(crate) struct Results {
     pub(crate) targets: Vec<Target>,
     pub(crate) stores: Vec<Row>,
     pub(crate) http: Vec<SiteRow>,
+    pub(crate) clusters: Vec<ClusterRow>,
     pub(crate) bytes: Vec<WeightRow>,
 }
 
@@ -173,6 +194,7 @@ impl Results {
             table::targets(&self.targets),
             table::stores(&self.stores),
             table::http(&self.http),
+            table::clusters(&self.clusters),
             table::bytes(&self.bytes),
         ]
         .concat()

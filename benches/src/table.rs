@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::cluster::ClusterRow;
 use crate::figures::{ratio, shown};
 use crate::http::{SiteRow, Tier};
 use crate::stores::{IN_FLIGHT, Row, SIZES};
@@ -129,6 +130,46 @@ pub(crate) fn best_peer<'a>(rows: &[&'a SiteRow], tier: Tier) -> Option<&'a Site
         .copied()
         .filter(|row| row.tier == tier && row.role == Role::Peer)
         .max_by(|one, other| one.rate.total_cmp(&other.rate))
+}
+
+/// The figures of clusters: a line each, a column for everybody.
+#[must_use]
+pub(crate) fn clusters(rows: &[ClusterRow]) -> String {
+    let mut subjects: Vec<&str> = Vec::new();
+    let mut figures = Vec::new();
+    for row in rows {
+        if !subjects.contains(&row.subject) {
+            subjects.push(row.subject);
+        }
+        if !figures.contains(&row.figure) {
+            figures.push(row.figure);
+        }
+    }
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "| cluster | unit | {} |\n|---|---|{}\n",
+        subjects.join(" | "),
+        "---|".repeat(subjects.len())
+    );
+    for figure in figures {
+        let (words, unit) = figure.words();
+        let cells: Vec<String> = subjects
+            .iter()
+            .map(|subject| {
+                let row = rows
+                    .iter()
+                    .find(|row| (row.figure, row.subject) == (figure, *subject));
+                let values = row.map_or(&[][..], |row| &row.values);
+                let values: Vec<String> = values.iter().map(|value| shown(*value)).collect();
+                values.join(" / ")
+            })
+            .collect();
+        let _ = writeln!(text, "| {words} | {unit} | {} |", cells.join(" | "));
+    }
+    text.push('\n');
+    text
 }
 
 /// What is wanted and what was seen.

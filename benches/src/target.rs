@@ -2,12 +2,14 @@
 
 use serde::Serialize;
 
+use crate::cluster::{ClusterRow, Figure};
 use crate::figures::{ratio, shown};
 use crate::http::{SiteRow, Tier};
 use crate::run::Results;
 use crate::stores::{Row, SIZES};
 use crate::subject::{Operation, Role};
 use crate::table::best_peer;
+use crate::weight::WeightRow;
 
 /// One figure that is wanted, at up to three sizes, and what was seen of it.
 #[derive(Clone, Debug, Serialize)]
@@ -207,8 +209,72 @@ pub(crate) fn all(results: &Results) -> Vec<Target> {
                 .to_vec(),
         },
     ]);
+    targets.extend(clusters(&results.clusters, &results.bytes));
     targets.retain(|target| target.seen.iter().any(Option::is_some));
     targets
+}
+
+/// What a cluster of ours is held against.
+#[rustfmt::skip]
+fn clusters(rows: &[ClusterRow], bytes: &[WeightRow]) -> Vec<Target> {
+    let seen = |figure: Figure, at: usize| {
+        let row = rows.iter().find(|row| (row.figure, row.role) == (figure, Role::Ours))?;
+        row.values.get(at).copied()
+    };
+    let weight = |name: &str| {
+        let row = bytes.iter().find(|row| row.store == name)?;
+        u32::try_from(row.bytes).ok().map(|bytes| f64::from(bytes) - 200.0)
+    };
+    let target = |what, unit, at_least, pairs: &[(f64, Option<f64>)]| Target {
+        what,
+        unit,
+        at_least,
+        wanted: pairs.iter().map(|(wanted, _)| *wanted).collect(),
+        seen: pairs.iter().map(|(_, seen)| *seen).collect(),
+    };
+    vec![
+        target("cluster, a write is on the last of 3 / 5 / 16 nodes, p99", "ms", false, &[
+            (1.0, seen(Figure::Propagation(3), 1)),
+            (3.0, seen(Figure::Propagation(5), 1)),
+            (10.0, seen(Figure::Propagation(16), 1)),
+        ]),
+        target("cluster, thousand writes a second of one of 3 nodes, acknowledged by none / by one other", "", true, &[
+            (50.0, seen(Figure::WritesLocal, 0)),
+            (15.0, seen(Figure::WritesOne, 0)),
+        ]),
+        target("cluster, a write until one other of 3 nodes has acknowledged it, p50 / p99", "ms", false, &[
+            (0.35, seen(Figure::LatencyOne, 0)),
+            (1.5, seen(Figure::LatencyOne, 1)),
+        ]),
+        target("cluster, memory of a session over its 200 bytes, anonymous / signed in", "B", false, &[
+            (300.0, weight("store-cluster, anonymous")),
+            (300.0, weight("store-cluster, signed in")),
+        ]),
+        target("cluster, memory of an end that is remembered", "B", false, &[
+            (64.0, seen(Figure::Tombstone, 0)),
+        ]),
+        target("cluster, bytes on the wire to a peer: an update over its own / a touch / a destroy", "B", false, &[
+            (64.0, seen(Figure::UpdateBusy, 0)),
+            (12.0, seen(Figure::Touch, 0)),
+            (40.0, seen(Figure::End, 0)),
+        ]),
+        target("cluster, what an idle node of 16 sends", "B/s", false, &[
+            (1024.0, seen(Figure::Idle, 0)),
+        ]),
+        target("cluster, a new node has a million sessions", "s", false, &[
+            (10.0, seen(Figure::Bootstrap, 0)),
+        ]),
+        target("cluster, a node that was cut off has the 100,000 sessions it missed", "s", false, &[
+            (2.0, seen(Figure::Heal, 0)),
+        ]),
+        target("cluster, a node that was killed is noticed", "ms", false, &[
+            (100.0, seen(Figure::Killed, 0)),
+        ]),
+        target("cluster, a node that hangs / a cut is noticed", "s", false, &[
+            (6.0, seen(Figure::Hung, 0)),
+            (6.0, seen(Figure::Partitioned, 0)),
+        ]),
+    ]
 }
 
 /// What half of the loads of one in flight take at most, by size.

@@ -10,8 +10,11 @@ use session_core::{
     EntryName, JsonText, NewRecord, SessionId, SessionSecret, SessionStore, Shard, Subject,
     Timeouts,
 };
+use store_cluster::ClusterStore;
 use store_memory::MemoryStore;
 
+use crate::cluster::CLUSTER;
+use crate::group::Filter;
 use crate::payload::Payload;
 use crate::subject::Role;
 
@@ -27,6 +30,8 @@ pub struct Weight {
     pub name: &'static str,
     /// What it is to the comparison.
     pub role: Role,
+    /// Whether it is one node of a cluster, to be chosen with the others of them.
+    pub is_node: bool,
     /// Fills it.
     pub fill: Fill,
 }
@@ -54,19 +59,41 @@ impl fmt::Debug for Weight {
 }
 
 impl Weight {
-    /// Our store in memory, with visitors and with users.
+    /// Our stores in memory, with visitors and with users.
     #[must_use]
     pub fn all() -> Vec<Self> {
         vec![
             Self {
                 name: "store-memory, anonymous",
                 role: Role::Ours,
-                fill: |sessions, payload| Box::pin(fill(sessions, payload, false)),
+                is_node: false,
+                fill: |sessions, payload| {
+                    Box::pin(fill(MemoryStore::new(), sessions, payload, false))
+                },
             },
             Self {
                 name: "store-memory, signed in",
                 role: Role::Ours,
-                fill: |sessions, payload| Box::pin(fill(sessions, payload, true)),
+                is_node: false,
+                fill: |sessions, payload| {
+                    Box::pin(fill(MemoryStore::new(), sessions, payload, true))
+                },
+            },
+            Self {
+                name: "store-cluster, anonymous",
+                role: Role::Ours,
+                is_node: true,
+                fill: |sessions, payload| {
+                    Box::pin(async move { fill(node().await, sessions, payload, false).await })
+                },
+            },
+            Self {
+                name: "store-cluster, signed in",
+                role: Role::Ours,
+                is_node: true,
+                fill: |sessions, payload| {
+                    Box::pin(async move { fill(node().await, sessions, payload, true).await })
+                },
             },
         ]
     }
@@ -83,9 +110,12 @@ impl Weight {
 }
 
 /// Has this program weigh each in a process of its own.
-pub(crate) fn measure(weights: &[Weight], sessions: usize) -> Vec<WeightRow> {
+pub(crate) fn measure(weights: &[Weight], filter: &Filter, sessions: usize) -> Vec<WeightRow> {
     let program = std::env::current_exe().unwrap();
-    let rows = weights.iter().map(|weight| {
+    let chosen = weights.iter().filter(|weight| {
+        filter.chooses(&[BYTES]) || weight.is_node && filter.chooses(&[CLUSTER, "memory"])
+    });
+    let rows = chosen.map(|weight| {
         eprintln!("{BYTES}: {}", weight.name);
         let output = Command::new(&program)
             .args(["--weigh", weight.name, "--sessions", &sessions.to_string()])
@@ -101,8 +131,20 @@ pub(crate) fn measure(weights: &[Weight], sessions: usize) -> Vec<WeightRow> {
     rows.collect()
 }
 
-async fn fill(sessions: usize, payload: Payload, signed_in: bool) -> Box<dyn Any> {
-    let store = MemoryStore::new();
+/// A node that nobody else belongs to.
+async fn node() -> ClusterStore {
+    let builder = ClusterStore::builder("weighed").listen("127.0.0.1:0");
+    let store = builder.insecure_plaintext().start().await.unwrap();
+    store.ready().await;
+    store
+}
+
+async fn fill(
+    store: impl SessionStore + 'static,
+    sessions: usize,
+    payload: Payload,
+    signed_in: bool,
+) -> Box<dyn Any> {
     let entries: Vec<_> = payload
         .entries
         .iter()
@@ -128,7 +170,7 @@ async fn fill(sessions: usize, payload: Payload, signed_in: bool) -> Box<dyn Any
 }
 
 /// Resident bytes of this process. Linux only.
-fn resident() -> usize {
+pub(crate) fn resident() -> usize {
     const PAGE: usize = 4096;
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages = statm.split(' ').nth(1).unwrap();
@@ -142,7 +184,7 @@ mod tests {
     #[tokio::test]
     async fn a_store_is_filled_with_so_many_sessions_and_this_process_has_a_size() {
         for signed_in in [false, true] {
-            let filled = fill(100, Payload::of(SIZE), signed_in).await;
+            let filled = fill(MemoryStore::new(), 100, Payload::of(SIZE), signed_in).await;
             let store = filled.downcast::<MemoryStore>().unwrap();
             assert_eq!(store.usage().sessions, 100);
         }

@@ -1,6 +1,9 @@
 //! Every subject of ours, for a moment: that what is measured works, and nothing about its speed.
 
-use benches::{Filter, Group, Length, Payload, Service, Site, SiteGround, measure, try_out};
+use benches::{
+    CLUSTER, ClusterContender, ClusterLength, Filter, Group, Length, Payload, Service, Site,
+    SiteGround, measure, measure_clusters, try_out,
+};
 
 /// A call that fails, or that does not find its session, panics.
 #[tokio::test(flavor = "multi_thread")]
@@ -34,4 +37,16 @@ async fn every_site_counts() {
         payload: Payload::of(200),
     };
     try_out(&Site::all(), &ground).await;
+}
+
+/// Nodes in processes of their own: writes spread, ends too, and what is missed comes after.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_figure_of_a_cluster_is_measured() {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_benches"));
+    let contenders = ClusterContender::all();
+    let all = Filter::new(CLUSTER);
+    let rows = measure_clusters(&contenders, program, &all, ClusterLength::SMOKE, 7).await;
+    let of = |name: &str| rows.iter().filter(|row| row.subject() == name).count();
+    assert_eq!(of("store-cluster"), 19, "{rows:#?}");
+    assert_eq!(of("raw TLS"), 4, "{rows:#?}");
 }

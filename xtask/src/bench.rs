@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: our stores, what they stand on, and other people's, measured in one process.
+//! `cargo xtask bench`: our stores, what they stand on, and other people's, measured side by side.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ const LIMIT: Duration = Duration::from_secs(60 * 60);
 /// What `cargo xtask bench` can be told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// What to measure: memory, redis/load, postgres/write/2KB/64, http, bytes; everything without it
+    /// What to measure: memory, redis/load, postgres/write/2KB/64, http, cluster, cluster/heal, bytes;
+    /// everything without it
     filter: Option<String>,
     /// A short form, for a look
     #[arg(long)]

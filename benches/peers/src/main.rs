@@ -5,6 +5,7 @@
 
 mod actix;
 mod axum_session;
+mod reconcile;
 mod tower;
 
 use benches::Bench;
@@ -31,5 +32,7 @@ fn main() {
     bench.sites.extend(actix::sites());
     bench.weights.push(tower::newest::memory_weight());
     bench.weights.push(tower::for_stores::moka_weight());
+    bench.weights.push(reconcile::weight());
+    bench.clusters.push(reconcile::nodes());
     bench.main();
 }

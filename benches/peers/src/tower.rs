@@ -134,6 +134,7 @@ pub(crate) mod newest {
         Weight {
             name: "tower-sessions memory",
             role: Role::Peer,
+            is_node: false,
             fill: |sessions, payload| {
                 Box::pin(fill(
                     ::tower_sessions::MemoryStore::default(),
@@ -202,6 +203,7 @@ pub(crate) mod for_stores {
         Weight {
             name: "tower-sessions moka",
             role: Role::Peer,
+            is_node: false,
             fill: |sessions, payload| Box::pin(fill(MokaStore::new(None), sessions, payload)),
         }
     }
