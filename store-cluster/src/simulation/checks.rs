@@ -42,7 +42,8 @@ impl World {
         Ok(())
     }
 
-    /// All nodes hold the same sessions, to the register.
+    /// All nodes hold the same sessions, to the register. What a node that died had not told of yet is only
+    /// the last use of a session: one of the others may have heard of it.
     fn equal(&self, replicas: &[&Replica]) -> Result<(), String> {
         // What some clock says is over may have been removed there.
         let over = Timestamp::from_millis(self.wall(0)).shifted(60_000);
@@ -53,6 +54,9 @@ impl World {
                     State::Live(live) if live.deadline > over => {
                         // Removals are let go of, here earlier, there later.
                         live.entries.retain(|_, register| register.value.is_some());
+                        if self.has_crashed {
+                            live.last_seen = Timestamp::MIN;
+                        }
                         Some((id, state))
                     }
                     _ => None,

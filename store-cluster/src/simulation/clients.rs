@@ -9,7 +9,7 @@ use session_core::{
 };
 
 use super::ledger::{Acked, Waiting};
-use super::world::{Event, MAX_SKEW, World};
+use super::world::{Event, World};
 use crate::core::{Asked, Refused, Revokes, State};
 
 /// A call that waits for the peers' word.
@@ -92,11 +92,11 @@ impl World {
 
     fn begun(&mut self, id: SessionId, secret: SecretHash, timeouts: Timeouts) {
         let lives = u64::try_from(timeouts.absolute().as_millis()).unwrap();
-        let now = self.now;
+        let (now, skew) = (self.now, self.max_skew);
         let known = self.ledger.get(id);
         known.secrets.push(secret);
-        known.lives_until = (now + lives).saturating_sub(MAX_SKEW);
-        known.dead_from = now + lives + MAX_SKEW;
+        known.lives_until = (now + lives).saturating_sub(skew);
+        known.dead_from = now + lives + skew;
         self.ledger.ids.push(id);
     }
 
