@@ -63,7 +63,7 @@ impl ClusterStore {
         self.0.limit
     }
 
-    /// Where this node listens.
+    /// Where the others reach this node.
     #[must_use]
     pub fn address(&self) -> std::net::SocketAddr {
         self.0.node.mesh.local.peer.addr

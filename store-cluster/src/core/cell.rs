@@ -6,7 +6,7 @@ use session_core::{Ended, REMEMBERED, Record, Timestamp};
 use super::clock::Stamp;
 use super::secrets::Secret;
 use super::state::{Birth, Dead, LastChange, Live, Register, State};
-use crate::wire::{Reader, Writer, read_live, write_live};
+use crate::wire::{Reader, WireError, Writer, read_live, write_live};
 
 /// What is kept under an id.
 #[derive(Clone, Debug)]
@@ -23,10 +23,9 @@ pub(crate) enum Cell {
 #[derive(Clone, Debug)]
 pub(crate) struct Packed {
     pub(crate) record: Record,
-    /// Of the birth, of the latest change, of each secret and of each entry, in the order of the record.
-    stamps: Box<[[u8; 10]]>,
-    /// Registers that have no place in a record, as they travel. Mostly nothing.
-    rest: Box<[u8]>,
+    /// The stamps of the birth, of the latest change, of each secret and of each entry, in the order of the
+    /// record; behind them the registers that have no place in a record, as they travel, mostly none.
+    beside: Box<[u8]>,
 }
 
 /// What is left of a session that ended.
@@ -59,6 +58,15 @@ impl Cell {
         }
     }
 
+    /// Until when some copy of the session could live.
+    pub(crate) fn until(&self) -> Timestamp {
+        match self {
+            Self::Live(packed) => packed.until(),
+            Self::Part(live) => live.until,
+            Self::Dead(tombstone) => tombstone.until,
+        }
+    }
+
     pub(crate) const fn record(&self) -> Option<&Record> {
         match self {
             Self::Live(packed) => Some(&packed.record),
@@ -76,20 +84,38 @@ impl Tombstone {
     }
 }
 
-fn pack_stamp(stamp: Stamp) -> [u8; 10] {
-    let mut bytes = [0; 10];
-    let (time, writer) = bytes.split_at_mut(8);
-    time.copy_from_slice(&stamp.time.to_be_bytes());
-    writer.copy_from_slice(&stamp.writer.to_be_bytes());
-    bytes
+/// Writes each stamp that there is once, since most are the same, and, if there are several, which of them
+/// each register has.
+fn write_stamps(stamps: &[Stamp], writer: &mut Writer) {
+    let mut distinct = stamps.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    writer.len(distinct.len());
+    for stamp in &distinct {
+        writer.stamp(*stamp);
+    }
+    if distinct.len() > 1 {
+        for stamp in stamps {
+            writer.len(distinct.binary_search(stamp).unwrap_or_default());
+        }
+    }
 }
 
-const fn unpack_stamp(bytes: [u8; 10]) -> Stamp {
-    let [a, b, c, d, e, f, g, h, high, low] = bytes;
-    Stamp {
-        time: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
-        writer: u16::from_be_bytes([high, low]),
-    }
+/// The stamps of so many registers.
+fn read_stamps(reader: &mut Reader<'_>, registers: usize) -> Result<Vec<Stamp>, WireError> {
+    let count = reader.len()?;
+    let distinct = (0..count)
+        .map(|_| reader.stamp())
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut next = |_| {
+        let which = if count > 1 {
+            usize::try_from(reader.number()?).unwrap_or(usize::MAX)
+        } else {
+            0
+        };
+        Ok(distinct.get(which).copied().unwrap_or_default())
+    };
+    (0..registers).map(&mut next).collect()
 }
 
 impl Packed {
@@ -97,29 +123,39 @@ impl Packed {
         let record = live.record()?;
         let shown = live.secrets.shown();
         let born = live.birth.as_ref()?.stamp;
-        let mut stamps = vec![pack_stamp(born), pack_stamp(live.change.stamp)];
-        stamps.extend(shown.iter().map(|secret| pack_stamp(secret.issued)));
+        let mut stamps = vec![born, live.change.stamp];
+        stamps.extend(shown.iter().map(|secret| secret.issued));
         let present = live.entries.values().filter(|it| it.value.is_some());
-        stamps.extend(present.map(|register| pack_stamp(register.stamp)));
+        stamps.extend(present.map(|register| register.stamp));
+        let mut beside = Writer::default();
+        write_stamps(&stamps, &mut beside);
+        beside.bytes(&rest_of(live, &record, &shown));
         Some(Self {
-            stamps: stamps.into(),
-            rest: rest_of(live, &record, &shown),
+            beside: beside.into_bytes().into(),
             record,
         })
     }
 
+    /// The stamps, and the registers that have no place in the record. Written by this replica, so they
+    /// read as they were written.
+    fn beside(&self) -> (Vec<Stamp>, &[u8]) {
+        let registers = 2 + self.record.slots().count() + self.record.entries().count();
+        let mut reader = Reader::new(&self.beside);
+        let stamps = read_stamps(&mut reader, registers).unwrap_or_default();
+        (stamps, reader.rest())
+    }
+
     /// The stamp of the session's birth.
     pub(crate) fn born(&self) -> Stamp {
-        self.stamps
-            .first()
-            .copied()
-            .map_or(Stamp::ZERO, unpack_stamp)
+        let (stamps, _) = self.beside();
+        stamps.first().copied().unwrap_or_default()
     }
 
     /// As registers again.
     pub(crate) fn unpack(&self) -> Live {
         let header = self.record.header();
-        let mut stamps = self.stamps.iter().copied().map(unpack_stamp);
+        let (stamps, rest) = self.beside();
+        let mut stamps = stamps.into_iter();
         let mut next = || stamps.next().unwrap_or_default();
         let mut live = Live::bottom(header.deadline);
         live.deadline = header.deadline;
@@ -151,12 +187,10 @@ impl Packed {
                 live.entries.insert(name, register);
             }
         }
-        if !self.rest.is_empty() {
-            let mut rest = Reader::new(&self.rest);
-            // Written by this replica: it reads as it was written.
-            if let Ok(rest) = read_live(&mut rest) {
-                live.join(&rest);
-            }
+        if !rest.is_empty()
+            && let Ok(rest) = read_live(&mut Reader::new(rest))
+        {
+            live.join(&rest);
         }
         if live.change == LastChange::default() {
             live.change = LastChange {
@@ -170,11 +204,16 @@ impl Packed {
 
     /// Until when some copy of the session could live.
     pub(crate) fn until(&self) -> Timestamp {
-        self.unpack().until
+        let (_, rest) = self.beside();
+        let rest = (!rest.is_empty()).then(|| read_live(&mut Reader::new(rest)));
+        match rest {
+            Some(Ok(rest)) => rest.until.max(self.record.deadline()),
+            _ => self.record.deadline(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.record.as_bytes().len() + self.stamps.len() * 10 + self.rest.len()
+        self.record.as_bytes().len() + self.beside.len()
     }
 }
 

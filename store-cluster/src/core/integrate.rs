@@ -256,7 +256,7 @@ impl Replica {
 
     /// The item that ends a session.
     pub(crate) fn end_of(&self, id: SessionId) -> Option<Item> {
-        let until = self.cells.get(id)?.state().until();
+        let until = self.cells.get(id)?.until();
         Some(Item::Session(id, State::Dead(Dead { until })))
     }
 }

@@ -17,8 +17,8 @@ use super::peer::Peer;
 use super::stream::Stream;
 use super::{FIRST_KIND, GOODBYE, MEMBERSHIP, PING, VERSION};
 
-/// How often each side shows that it lives.
-const PING_EVERY: Duration = Duration::from_secs(1);
+/// How often each side shows that it lives: thrice within what counts as silence.
+const PING_EVERY: Duration = Duration::from_secs(2);
 /// How long nothing may move on a connection before it counts as lost.
 pub(super) const SILENCE: Duration = Duration::from_secs(6);
 /// How much is written before the time limit begins anew.
