@@ -24,7 +24,8 @@ pub enum InvalidName {
     Nul,
 }
 
-fn check(text: &str) -> Result<(), InvalidName> {
+/// What every name is held to.
+pub(crate) fn check_name(text: &str) -> Result<(), InvalidName> {
     match text.len() {
         0 => Err(InvalidName::Empty),
         len if len > MAX_NAME_BYTES => Err(InvalidName::TooLong(len)),
@@ -47,7 +48,7 @@ macro_rules! name {
             ///
             /// If it is empty, longer than [`MAX_NAME_BYTES`], or contains NUL.
             pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidName> {
-                check(text.as_ref()).map(|()| Self(text.as_ref().into()))
+                check_name(text.as_ref()).map(|()| Self(text.as_ref().into()))
             }
 
             /// The name as text.

@@ -7,7 +7,7 @@ use super::layout::{self, Corrupt, at};
 use super::secrets::Slot;
 use crate::change::Revision;
 use crate::id::SessionId;
-use crate::name::Subject;
+use crate::name::{Subject, check_name};
 use crate::time::Timestamp;
 
 /// Everything of a record but its entries.
@@ -51,7 +51,8 @@ impl Default for Timestamp {
 }
 
 impl Header {
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, Corrupt> {
+    /// Checks that a buffer begins with a header, and with one that would be packed the same again.
+    pub(super) fn check(bytes: &[u8]) -> Result<(), Corrupt> {
         if layout::u8_at(bytes, 0) != layout::VERSION {
             return Err(Corrupt("its version is unknown"));
         }
@@ -62,7 +63,40 @@ impl Header {
         if flags & !(layout::OWNER | layout::PREDECESSOR) != 0 || layout::u8_at(bytes, 3) != 0 {
             return Err(Corrupt("it has unknown flags"));
         }
-        let header = Self {
+        let mut len = layout::owner_at(bytes);
+        if layout::has_owner(bytes) {
+            let subject = layout::subject(bytes).ok_or(Corrupt("its subject is cut short"))?;
+            check_name(subject).map_err(|_| Corrupt("its subject is no name"))?;
+            len += 13 + subject.len();
+        }
+        if flags & layout::PREDECESSOR != 0 {
+            len += 16;
+        }
+        if layout::entries_at(bytes) != len || bytes.len() < len {
+            return Err(Corrupt("its header is cut short"));
+        }
+        let is_instant = |at| layout::u64_at(bytes, at) <= Timestamp::MAX.as_millis();
+        let fixed = [
+            at::CREATED,
+            at::LAST_SEEN,
+            at::DEADLINE,
+            at::IDLE,
+            at::RENEWAL,
+        ];
+        let mut slots = (layout::FIXED..layout::owner_at(bytes)).step_by(layout::SLOT);
+        let are_slots = slots.all(|slot| {
+            is_instant(slot + 32) && is_instant(slot + 40) && layout::u8_at(bytes, slot + 48) <= 2
+        });
+        if are_slots && fixed.into_iter().all(is_instant) {
+            Ok(())
+        } else {
+            Err(Corrupt("its header contradicts itself"))
+        }
+    }
+
+    /// The header of a buffer that [`Header::check`] has seen.
+    pub(super) fn read(bytes: &[u8]) -> Self {
+        Self {
             revision: Revision::from_u64(layout::u64_at(bytes, at::REVISION)),
             created_at: layout::instant_at(bytes, at::CREATED),
             last_seen_at: layout::instant_at(bytes, at::LAST_SEEN),
@@ -70,13 +104,9 @@ impl Header {
             idle: layout::duration_at(bytes, at::IDLE),
             renewal: layout::duration_at(bytes, at::RENEWAL),
             slots: layout::slots(bytes).collect(),
-            owner: Owner::read(bytes)?,
+            owner: Owner::read(bytes),
             predecessor: layout::predecessor(bytes),
-        };
-        if layout::entries_at(bytes) != header.len() || bytes.len() < header.len() {
-            return Err(Corrupt("its header is cut short"));
         }
-        Ok(header)
     }
 
     /// The length of the packed header.
@@ -90,10 +120,10 @@ impl Header {
             + self.predecessor.map_or(0, |_| 16)
     }
 
-    /// The packed header, with room for `more` bytes after it.
-    pub(super) fn to_bytes(&self, more: usize) -> Vec<u8> {
+    /// The packed header.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
         let len = self.len();
-        let mut bytes = Vec::with_capacity(len + more);
+        let mut bytes = Vec::with_capacity(len);
         let owner = if self.owner.is_some() {
             layout::OWNER
         } else {
@@ -136,23 +166,22 @@ impl Header {
     }
 
     pub(super) fn followed_by(&self, entries_block: &[u8]) -> Arc<[u8]> {
-        let mut bytes = self.to_bytes(entries_block.len());
-        bytes.extend_from_slice(entries_block);
-        bytes.into()
+        let header = self.to_bytes();
+        layout::packed(header.len() + entries_block.len(), |rest| {
+            layout::put(rest, &header);
+            layout::put(rest, entries_block);
+        })
     }
 }
 
 impl Owner {
-    fn read(bytes: &[u8]) -> Result<Option<Self>, Corrupt> {
-        if !layout::has_owner(bytes) {
-            return Ok(None);
-        }
-        let subject = layout::subject(bytes).ok_or(Corrupt("its subject is cut short"))?;
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let subject = Subject::new(layout::subject(bytes)?).ok()?;
         let at = layout::owner_at(bytes);
-        Ok(Some(Self {
-            subject: Subject::new(subject).map_err(|_| Corrupt("its subject is no name"))?,
+        Some(Self {
+            subject,
             nonce: layout::u64_at(bytes, at),
             attempt: layout::chunk_at(bytes, at + 8).map_or(0, u32::from_be_bytes),
-        }))
+        })
     }
 }

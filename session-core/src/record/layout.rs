@@ -15,6 +15,7 @@
 //! | then, with a predecessor | its id 16 |
 //! | then | the entries: their number 4; per entry the end of its name 4 and of its value 4, counted from the end of this table; names and values, sorted by name |
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::secrets::{Slot, Standing};
@@ -126,6 +127,24 @@ pub(super) fn duration_at(bytes: &[u8], offset: usize) -> Option<Duration> {
 
 pub(super) fn duration_millis(duration: Option<Duration>) -> u64 {
     duration.map_or(Timestamp::MAX.as_millis(), whole_millis)
+}
+
+/// A buffer of `len` bytes that `pack` fills from its beginning, made where it stays.
+pub(super) fn packed(len: usize, pack: impl FnOnce(&mut &mut [u8])) -> Arc<[u8]> {
+    let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, len).collect();
+    if let Some(mut rest) = Arc::get_mut(&mut bytes) {
+        pack(&mut rest);
+    }
+    bytes
+}
+
+/// Packs `part` as what comes next; gives where it stands.
+pub(super) fn put<'a>(rest: &mut &'a mut [u8], part: &[u8]) -> &'a mut [u8] {
+    let place = rest.split_off_mut(..part.len()).unwrap_or_default();
+    if place.len() == part.len() {
+        place.copy_from_slice(part);
+    }
+    place
 }
 
 pub(super) fn shift(bytes: &mut [u8], offset: usize, delta: i64) {

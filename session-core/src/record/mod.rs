@@ -17,7 +17,7 @@ pub use self::header::{Header, Owner};
 pub use self::layout::{Corrupt, Stamps};
 pub use self::secrets::{OVERLAP, REMEMBERED, SecretVerdict, Slot, Standing, UNPRESENTED_GRACE};
 
-use self::entries::Entries;
+use self::entries::{Entries, Run};
 use self::layout::at;
 use crate::change::Revision;
 use crate::id::SessionId;
@@ -42,10 +42,7 @@ impl Record {
     /// [`Corrupt`] if it is of another version, cut short, or contradicts itself.
     pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Result<Self, Corrupt> {
         let record = Self(bytes.into());
-        // A header that is written otherwise than it was read holds what no record can.
-        if !record.0.starts_with(&Header::read(&record.0)?.to_bytes(0)) {
-            return Err(Corrupt("its header contradicts itself"));
-        }
+        Header::check(&record.0)?;
         Entries::checked(record.entries_block())?;
         Ok(record)
     }
@@ -87,16 +84,27 @@ impl Record {
         Ok(record)
     }
 
-    pub(crate) fn build<T: AsRef<[u8]>>(header: &Header, entries: &[(T, T)]) -> Self {
-        let mut bytes = header.to_bytes(entries::packed_len(entries));
-        entries::pack_into(&mut bytes, entries);
-        Self(bytes.into())
+    pub(crate) fn build(header: &Header, entries: &[(&str, &str)]) -> Self {
+        let header = header.to_bytes();
+        let runs = entries.iter().map(|(name, value)| Run::New(name, value));
+        let len = header.len() + entries::packed_len(runs.clone());
+        Self(layout::packed(len, |rest| {
+            layout::put(rest, &header);
+            entries::pack_into(runs, rest);
+        }))
     }
 
     /// The packed buffer, as [`Record::from_bytes`] takes it. Integers in it are big-endian.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The packed header: the part of the buffer before the entries.
+    fn header_block(&self) -> &[u8] {
+        self.0
+            .get(..layout::entries_at(&self.0))
+            .unwrap_or_default()
     }
 
     /// The packed entries: the part of the buffer after the header.
@@ -111,7 +119,7 @@ impl Record {
     #[must_use]
     pub fn header(&self) -> Header {
         // A `Record` is only made from a checked buffer.
-        Header::read(&self.0).unwrap_or_default()
+        Header::read(&self.0)
     }
 
     /// The revision that the last change but a pure touch gave the record.
