@@ -23,7 +23,6 @@ pub(crate) struct Ours<S> {
     /// Per session, the copy that whoever changes it holds.
     seen: Vec<Mutex<Option<Record>>>,
     entries: Vec<(EntryName, JsonText)>,
-    counter: EntryName,
 }
 
 impl<S: SessionStore> Ours<S> {
@@ -47,7 +46,6 @@ impl<S: SessionStore> Ours<S> {
                 .collect(),
             seen: (0..ground.sessions).map(|_| Mutex::default()).collect(),
             entries: entries.collect(),
-            counter: EntryName::new(COUNTER).unwrap(),
         }
     }
 
@@ -77,7 +75,9 @@ impl<S: SessionStore> Subject for Ours<S> {
     async fn write(&self, at: usize, value: usize) {
         let seen = self.seen[at].lock().clone();
         let value = JsonText::encode(&value).unwrap();
-        let change = Change::new().set(self.counter.clone(), value).touch();
+        // A name of its own, as each call of a `Session` makes one: tasks share none.
+        let counter = EntryName::new(COUNTER).unwrap();
+        let change = Change::new().set(counter, value).touch();
         match self
             .store
             .apply(self.ids[at], &change, seen.as_ref())

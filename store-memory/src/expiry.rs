@@ -138,11 +138,11 @@ impl Queue {
     }
 }
 
-/// Makes room for one more by a quarter of what there is: half the slack of doubling, which at a
+/// Makes room for one more by an eighth of what there is: a quarter of the slack of doubling, which at a
 /// million sessions is the difference between the memory that they need and the memory they take.
 pub(crate) fn grow<T>(items: &mut Vec<T>) {
     if items.len() == items.capacity() {
-        items.reserve_exact((items.len() / 4).max(4));
+        items.reserve_exact((items.len() / 8).max(4));
     }
 }
 

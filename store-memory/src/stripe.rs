@@ -205,7 +205,7 @@ impl Stripe {
 
     /// When something here may be due to be removed.
     pub(crate) fn first_due(&self, terms: &Terms) -> Timestamp {
-        let session = self.table.first_due().map(|(due, ..)| due);
+        let session = self.table.next_due();
         let fence = self.fences.first_due(terms.ticket_life);
         [session, fence]
             .into_iter()
@@ -219,12 +219,12 @@ impl Stripe {
         self.fences.forget(now, terms.ticket_life, looks);
         let before = self.used;
         for _ in 0..looks {
-            let Some((due, id, state)) = self.table.first_due() else {
-                break;
-            };
-            if now < due {
+            if self.table.next_due().is_none_or(|due| now < due) {
                 break;
             }
+            let Some((_, id, state)) = self.table.first_due() else {
+                break;
+            };
             let until = match state {
                 State::Live(record) => record.expires_at(),
                 State::Ended(ended) => ended.at + REMEMBERED,
