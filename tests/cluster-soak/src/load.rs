@@ -333,9 +333,10 @@ impl Load {
     pub(crate) async fn settle(self: &Arc<Self>) -> Result<(), String> {
         let ids = self.ledger.lock().ids();
         for some in ids.chunks(256) {
+            let begun = now();
             let looks = some.iter().map(|id| self.look_everywhere(*id));
             for (id, sights) in some.iter().zip(futures_util::future::join_all(looks).await) {
-                self.ledger.lock().settle(*id, &sights?);
+                self.ledger.lock().settle(*id, begun, &sights?);
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! What all nodes must show in the end.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use session_core::SessionId;
 
@@ -15,13 +16,14 @@ impl Ledger {
         self.accounts.keys().copied().collect()
     }
 
-    /// What all nodes said in the end about one session: what each holds, or that it is not there.
-    pub(crate) fn settle(&mut self, id: SessionId, sights: &[Option<Sight>]) {
+    /// What all nodes said in the end about one session, since `begun`: what each holds, or that it is not
+    /// there.
+    pub(crate) fn settle(&mut self, id: SessionId, begun: Instant, sights: &[Option<Sight>]) {
         let Some(account) = self.accounts.get(&id) else {
             return;
         };
-        let now = now();
-        if account.lives_until < now && now < account.dead_from {
+        // One that expires meanwhile may be there for one node and not for another.
+        if account.lives_until < now() && begun < account.dead_from {
             return;
         }
         let mut broken = Vec::new();
@@ -37,7 +39,7 @@ impl Ledger {
             };
             if account.ended.is_some() {
                 broken.push((Finding::Revived, format!("in the end on node {node}")));
-            } else if account.dead_from < now {
+            } else if account.dead_from <= begun {
                 broken.push((Finding::Revived, format!("expired, and on node {node}")));
             } else if account.made.is_some()
                 && let Err(what) = account.holds(sight)

@@ -39,15 +39,14 @@ fn soak(aim: &str, seconds: u32) -> Result<Completion, Failed> {
             return Ok(Completion::ignored_with(why));
         }
     }
-    let check = as_root().arg("--check").output()?;
+    let check = as_root().arg("--check").output();
+    let Some(check) = check.ok().filter(|check| check.status.success()) else {
+        let why = "it needs to be root, or sudo that asks for no password";
+        return Ok(Completion::ignored_with(why));
+    };
     let why = String::from_utf8_lossy(&check.stdout);
-    match (check.status.success(), why.trim()) {
-        (true, "") => {}
-        (true, why) => return Ok(Completion::ignored_with(why)),
-        (false, _) => {
-            let why = "it needs to be root, or sudo without a password";
-            return Ok(Completion::ignored_with(why));
-        }
+    if !why.trim().is_empty() {
+        return Ok(Completion::ignored_with(why.trim()));
     }
     let seconds = seconds.to_string();
     let mut soak = as_root()
