@@ -26,6 +26,8 @@ pub(crate) const RECOVERY: Duration = Duration::from_secs(180);
 const LOOK: Duration = Duration::from_millis(20);
 /// How long a node on a busy machine may take to sum up all its sessions.
 const SUMMING_UP: Duration = Duration::from_secs(60);
+/// What a node logs when what it hears of the others cannot be.
+const ALARM: &str = "ERROR store_cluster::node:";
 /// A node reads its clock at most so long after its process was made, in milliseconds.
 const STARTING: u64 = 1_000;
 const PORT: u16 = 7001;
@@ -287,7 +289,7 @@ impl Cluster {
         Err(format!("the nodes do not come to hold the same: {last:?}"))
     }
 
-    /// What nodes logged that must never be: the lines of level error.
+    /// What nodes logged that must never be: that what they hold differs, or a panic.
     #[must_use]
     pub(crate) fn alarms(&self) -> Vec<String> {
         let logs = (0..NODES).map(|node| (node, std::fs::read_to_string(self.log(node))));
@@ -295,7 +297,7 @@ impl Cluster {
             let log = log.unwrap_or_default();
             let lines = log
                 .lines()
-                .filter(|line| line.contains("ERROR") || line.contains("panicked"));
+                .filter(|line| line.contains(ALARM) || line.contains("panicked"));
             lines
                 .map(|line| format!("node {node}: {line}"))
                 .collect::<Vec<_>>()
