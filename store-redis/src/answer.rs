@@ -70,6 +70,14 @@ impl Answer {
     }
 }
 
+/// The answer to a step that could have been taken with others, and was not.
+pub(crate) fn only(value: Value) -> Value {
+    match value {
+        Value::Array(mut answers) if answers.len() == 1 => answers.pop().unwrap_or_default(),
+        other => other,
+    }
+}
+
 /// Two instants, packed: the answer of the script that is run most.
 pub(crate) fn instants(value: &Value) -> Option<[Timestamp; 2]> {
     let Value::BulkString(bytes) = value else {

@@ -5,7 +5,7 @@ use session_core::{
     Timestamp, UNPRESENTED_GRACE,
 };
 
-use crate::answer::{instants, record};
+use crate::answer::{instants, only, record};
 use crate::command::Command;
 use crate::failure::{unavailable, unexpected};
 use crate::script::{APPLY, FETCH};
@@ -119,7 +119,8 @@ async fn swap(
 ) -> Result<Swap, StoreError> {
     let (from, until) = alike(before, change, assumed);
     let is_renewed = before.slots().ne(next.slots());
-    let mut fixed = before.revision().to_u64().to_be_bytes().to_vec();
+    let mut fixed = Vec::with_capacity(49);
+    fixed.extend(before.revision().to_u64().to_be_bytes());
     for instant in [from, until, assumed, next.last_seen_at(), next.deadline()] {
         fixed.extend(instant.as_millis().to_be_bytes());
     }
@@ -127,24 +128,17 @@ async fn swap(
         u8::from(change.touches()) | u8::from(is_renewed) << 1 | u8::from(!change.has_edits()) << 2,
     );
     let packed = Packed::of(next, *stamps);
-    let (place, has_edits) = (store.keys.session(id), change.has_edits());
-    let is_staged = has_edits && packed.entries.len() > STAGED_FROM;
-    let staged = is_staged.then(|| store.staging_place(id));
-    let mut keys = vec![&*place];
-    keys.extend(staged.as_deref());
-    let command = store
-        .script(&APPLY, id.shard(), &keys)
-        .arg(fixed)
-        .arg(packed.moved())
-        .arg(match has_edits {
-            true if is_staged => b"",
-            true => next.as_bytes(),
-            false if change.is_pure_touch() => b"",
-            false => packed.header,
-        });
-    let command = match staged.clone() {
-        Some(place) => command.staged(place, next),
-        None => command,
+    let has_edits = change.has_edits();
+    let mut command = store.session_script(&APPLY, id);
+    if store.client.servers.are_one() {
+        command = command.alike();
+    }
+    command = command.arg(fixed).arg(packed.moved());
+    let command = match has_edits {
+        true if packed.entries.len() > STAGED_FROM => command.staged(store.staging_place(id), next),
+        true => command.arg(next.as_bytes()),
+        false if change.is_pure_touch() => command.arg(b""),
+        false => command.arg(packed.header),
     };
     match taken(store, &command, by).await? {
         // It was no more where it was put before the step was taken, which then did nothing.
@@ -157,7 +151,7 @@ async fn swap(
 }
 
 async fn taken(store: &Shared, command: &Command, by: Deadline) -> Result<Swap, StoreError> {
-    let value = store.client.run(command, by).await?;
+    let value = only(store.client.run(command, by).await?);
     if let Some([now, last_seen_at]) = instants(&value) {
         store.clock.heard(now);
         return Ok(Swap::Applied { now, last_seen_at });

@@ -1,12 +1,13 @@
 //! Operations that are sent together: one pipeline on one wire.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use redis::{Cmd, ErrorKind as DriverKind, RedisError, RedisResult, Value};
 use session_core::{Applied, BatchFailure, Deadline, SessionId, StoreError, Transport};
 
-use crate::command::Packet;
+use crate::failure::did_nothing;
+use crate::packet::{Joint, Packet};
 use crate::store::NAME;
 use crate::wire::Wire;
 use crate::wires::Wires;
@@ -37,21 +38,57 @@ impl Batches {
         }
     }
 
-    /// What each operation is answered.
-    fn read(&self, operations: &[Packet], answers: Vec<Value>) -> Vec<RedisResult<Value>> {
-        let mut answers = answers.into_iter();
-        let mut next = || answers.next().unwrap_or_default().extract_error();
-        let mut own: Vec<_> = operations
+    /// Sends operations, and gives what each is answered. Those that may go together go in one command, if they
+    /// are to be `joined`; else each of them in one of its own.
+    async fn exchange(
+        &self,
+        wire: &mut Wire,
+        operations: &[&Packet],
+        joined: bool,
+    ) -> io::Result<Vec<RedisResult<Value>>> {
+        let groups = groups(operations, joined);
+        let joint: Vec<Vec<u8>> = groups
             .iter()
-            .map(|operation| {
-                for _ in 0..operation.leading {
-                    let _ = next();
-                }
-                next()
-            })
+            .map(|group| command_of(operations, group))
             .collect();
+        let alone = operations.iter().filter(|one| one.joint.is_none());
+        let wait = self.wait.as_ref().map(|(wait, _)| wait);
+        let leading = operations
+            .iter()
+            .filter(|one| one.joint.is_some() && one.leading > 0);
+        let mut packed: Vec<_> = alone
+            .clone()
+            .chain(leading.clone())
+            .map(|packet| &packet.bytes)
+            .chain(&joint)
+            .chain(wait)
+            .map(|bytes| IoSlice::new(bytes))
+            .collect();
+        let expected = alone.clone().map(|one| one.leading + 1).sum::<usize>()
+            + leading.clone().map(|one| one.leading).sum::<usize>()
+            + joint.len()
+            + usize::from(wait.is_some());
+        let mut answers = wire.exchange(&mut packed, expected).await?.into_iter();
+
+        let mut own: Vec<RedisResult<Value>> = operations.iter().map(|_| Ok(Value::Nil)).collect();
+        for (own, packet) in own.iter_mut().zip(operations) {
+            if packet.joint.is_none() {
+                answers.by_ref().take(packet.leading).for_each(drop);
+                *own = answers.next().unwrap_or_default().extract_error();
+            }
+        }
+        let leading = leading.map(|packet| packet.leading).sum();
+        answers.by_ref().take(leading).for_each(drop);
+        for group in &groups {
+            let mut shares = Shares::of(answers.next().unwrap_or_default());
+            for at in group {
+                if let Some(own) = own.get_mut(*at) {
+                    *own = shares.next();
+                }
+            }
+        }
         if let Some((_, replicas)) = &self.wait {
-            let reached = next();
+            let reached = answers.next().unwrap_or_default().extract_error();
             if !matches!(reached, Ok(Value::Int(reached)) if reached >= i64::from(*replicas)) {
                 const WHY: &str = "fewer replicas than asked for have the change";
                 let lonely: RedisError = (DriverKind::Client, WHY).into();
@@ -60,7 +97,93 @@ impl Batches {
                 }
             }
         }
-        own
+        Ok(own)
+    }
+
+    /// As [`Batches::exchange`]; and where a command that took several steps was refused, which so took none of
+    /// them, each of these by itself: the others may have nothing to do with the reason.
+    async fn exchange_fairly(
+        &self,
+        wire: &mut Wire,
+        operations: &[&Packet],
+    ) -> io::Result<Vec<RedisResult<Value>>> {
+        let mut answers = self.exchange(wire, operations, true).await?;
+        let refused: Vec<usize> = groups(operations, true)
+            .into_iter()
+            .filter(|group| {
+                let mut answers = group.iter().filter_map(|at| answers.get(*at));
+                group.len() > 1 && answers.all(|one| one.as_ref().is_err_and(did_nothing))
+            })
+            .flatten()
+            .collect();
+        if refused.is_empty() {
+            return Ok(answers);
+        }
+        let again: Vec<_> = refused
+            .iter()
+            .filter_map(|at| operations.get(*at).copied())
+            .collect();
+        let fresh = match self.exchange(wire, &again, false).await {
+            Ok(fresh) => fresh,
+            Err(error) => {
+                self.wires.close();
+                let broken = RedisError::from(error);
+                again.iter().map(|_| Err(broken.clone())).collect()
+            }
+        };
+        for (at, answer) in refused.into_iter().zip(fresh) {
+            if let Some(place) = answers.get_mut(at) {
+                *place = answer;
+            }
+        }
+        Ok(answers)
+    }
+}
+
+/// Which operations go in one command: lists of their places.
+fn groups(operations: &[&Packet], joined: bool) -> Vec<Vec<usize>> {
+    let mut groups: Vec<(&Joint, Vec<usize>)> = Vec::new();
+    for (at, packet) in operations.iter().enumerate() {
+        let Some(joint) = &packet.joint else { continue };
+        let group = groups
+            .iter_mut()
+            .find(|(first, _)| joined && first.goes_with(joint));
+        match group {
+            Some((_, group)) => group.push(at),
+            None => groups.push((joint, vec![at])),
+        }
+    }
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+fn command_of(operations: &[&Packet], group: &[usize]) -> Vec<u8> {
+    let mut steps = group
+        .iter()
+        .filter_map(|at| operations.get(*at)?.joint.as_ref());
+    let first = steps.next();
+    let others: Vec<_> = steps.collect();
+    first.map_or_else(Vec::new, |first| first.with(&others))
+}
+
+/// What a command that took several steps answered, step by step.
+enum Shares {
+    Each(std::vec::IntoIter<Value>),
+    All(RedisResult<Value>),
+}
+
+impl Shares {
+    fn of(answer: Value) -> Self {
+        match answer {
+            Value::Array(answers) => Self::Each(answers.into_iter()),
+            other => Self::All(other.extract_error()),
+        }
+    }
+
+    fn next(&mut self) -> RedisResult<Value> {
+        match self {
+            Self::Each(answers) => answers.next().unwrap_or_default().extract_error(),
+            Self::All(answer) => answer.clone(),
+        }
     }
 }
 
@@ -81,7 +204,7 @@ impl Transport for Batches {
     }
 
     fn bytes(&self, operation: &Packet) -> usize {
-        operation.bytes.len()
+        operation.len()
     }
 
     fn session(&self, _: &Packet) -> Option<SessionId> {
@@ -97,24 +220,17 @@ impl Transport for Batches {
         (mut wire, deadline): Self::Line,
         operations: &[Packet],
     ) -> Result<Vec<Result<RedisResult<Value>, StoreError>>, BatchFailure> {
-        let wait = self.wait.as_ref().map(|(wait, _)| wait);
-        let packed = operations.iter().map(|operation| &operation.bytes);
-        let mut packed: Vec<_> = packed
-            .chain(wait)
-            .map(|bytes| IoSlice::new(bytes))
-            .collect();
-        let own = operations.iter().map(|operation| operation.leading + 1);
-        let answers = own.sum::<usize>() + usize::from(wait.is_some());
+        let operations: Vec<_> = operations.iter().collect();
         let mut overdue = Overdue {
             wires: &self.wires,
             deadline: Some(deadline),
         };
-        let answers = wire.exchange(&mut packed, answers).await;
+        let answers = self.exchange_fairly(&mut wire, &operations).await;
         overdue.deadline = None;
         let answers = match answers {
             Ok(answers) => {
                 self.wires.put_back(wire);
-                self.read(operations, answers)
+                answers
             }
             Err(error) => {
                 self.wires.close();

@@ -33,6 +33,11 @@ pub(crate) enum Servers {
 }
 
 impl Servers {
+    /// Whether a command may concern sessions of several shards.
+    pub(crate) const fn are_one(&self) -> bool {
+        matches!(self, Self::One(_))
+    }
+
     /// What the scripts are told of them.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
@@ -87,7 +92,7 @@ impl Client {
             let failure = of_answer(error, command.writes());
             if failure.is_about_a_slot() {
                 // One key is somewhere. Two may be at two nodes.
-                command = Cow::Owned(command.whole().into_owned());
+                command = Cow::Owned(command.into_owned().whole());
             }
             match failure {
                 Failure::NoScript => {

@@ -54,7 +54,8 @@ impl Elsewhere {
 /// Errors by which a server says that it did nothing.
 ///
 /// A script reads what it will write before it writes, and Redis judges its own state at a script's
-/// first write: so they also mean that when they come from within a script.
+/// first write: so they also mean that when they come from within a script. One that takes several steps sees
+/// by itself which session it cannot read.
 const REFUSALS: [(&str, ErrorKind); 13] = [
     ("OOM", ErrorKind::Full),
     ("READONLY", ErrorKind::Unavailable),
@@ -107,6 +108,11 @@ pub(crate) fn of_answer(error: RedisError, writes: bool) -> Failure {
         Some((_, kind)) => Failure::Final(StoreError::new(NAME, kind).because(error)),
         None => Failure::Final(in_doubt(writes).because(error)),
     }
+}
+
+/// Whether it is an error by which a server says that it did nothing, and why.
+pub(crate) fn did_nothing(error: &RedisError) -> bool {
+    refusal(error).is_some()
 }
 
 /// Which of [`REFUSALS`] it is.

@@ -45,13 +45,8 @@ impl Keys {
         format!("{}{{{}}}:s:", self.prefix, tag(shard))
     }
 
-    /// Made at every call, and so without the machinery of formatting.
     pub(crate) fn session(&self, id: SessionId) -> String {
-        let digits = id
-            .as_bytes()
-            .iter()
-            .flat_map(|byte| [byte >> 4, byte & 15])
-            .map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'));
+        let digits = digits(id.as_bytes());
         let mut key = String::with_capacity(self.prefix.len() + 41);
         key.push_str(&self.prefix);
         key.push('{');
@@ -103,7 +98,15 @@ impl Keys {
 
 /// The part of a shard's keys by which a cluster places them.
 pub(crate) fn tag(shard: Shard) -> String {
-    format!("{:04x}", shard.number())
+    digits(&shard.number().to_be_bytes()).collect()
+}
+
+/// Bytes in hexadecimal, without the machinery of formatting: some are needed at every call.
+fn digits(bytes: &[u8]) -> impl Iterator<Item = char> + Clone {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'))
 }
 
 /// The id at the end of a session's key.

@@ -82,6 +82,7 @@ mod layout;
 mod message;
 mod node;
 mod options;
+mod packet;
 mod scan;
 mod script;
 mod sentinel;

@@ -138,7 +138,7 @@ impl Shared {
         by: Deadline,
     ) -> Result<Option<(SessionId, Record)>, StoreError> {
         let now = self.clock.test();
-        let command = Command::get(self.keys.session(id), id.shard());
+        let command = Command::get(&self.keys.session(id), id.shard());
         let value = self.client.run(&command, by).await?;
         Ok(match loaded(value, now)? {
             Loaded::Live(record) => Some((id, record)),

@@ -152,7 +152,7 @@ impl SessionStore for RedisStore {
         let packed = Packed::of(&new, stamps).unless_too_large(record, store);
         let command = store
             .session_script(&CREATE, id)
-            .arg(assumed.as_millis())
+            .number(assumed.as_millis())
             .arg(packed.header)
             .arg(packed.entries)
             .arg(packed.stamps);
@@ -174,7 +174,7 @@ impl SessionStore for RedisStore {
 
     async fn load(&self, id: SessionId, _: Freshness) -> Result<Loaded, StoreError> {
         let store = &*self.0;
-        let command = Command::get(store.keys.session(id), id.shard());
+        let command = Command::get(&store.keys.session(id), id.shard());
         let now = store.clock.test();
         let value = store.client.run(&command, store.client.deadline()).await?;
         loaded(value, now)
@@ -236,15 +236,15 @@ impl SessionStore for RedisStore {
         ];
         let command = store
             .script(&SIGN_IN, shard, &keys.each_ref().map(String::as_str))
-            .arg(assumed.as_millis())
+            .number(assumed.as_millis())
             .arg(packed.header)
             .arg(packed.entries)
             .arg(packed.stamps)
-            .arg(ticket.issued_at().as_millis())
-            .arg(millis(store.facts.ticket_life))
+            .number(ticket.issued_at().as_millis())
+            .number(millis(store.facts.ticket_life))
             .arg(ticket.fence().as_bytes())
-            .arg(&ticket.nonce().to_be_bytes()[..])
-            .arg(ticket.attempt())
+            .arg(ticket.nonce().to_be_bytes())
+            .number(ticket.attempt())
             .arg(
                 record
                     .predecessor()
@@ -294,7 +294,7 @@ impl SessionStore for RedisStore {
         let command = store
             .script(&REVOKE, shard, &keys.each_ref().map(String::as_str))
             .arg(fence)
-            .arg(millis(store.facts.ticket_life))
+            .number(millis(store.facts.ticket_life))
             .arg(except.map_or(String::new(), |id| id.to_string()))
             .arg(store.keys.session_stem(shard));
         let answer = store.ask(&command, store.client.deadline()).await?;

@@ -5,7 +5,8 @@
 --
 -- A script is carried out whole or not at all, for it reads everything that it will write before it
 -- writes, and Redis refuses it for want of memory, if at all, at its first write. Those that only end
--- sessions begin with a write that is never refused.
+-- sessions begin with a write that is never refused. One that takes several steps is refused before the first
+-- of them or not at all.
 
 local ENDED, LIVE, REMEMBERED, HOUR = 0, 1, 60000, 3600000
 
