@@ -188,24 +188,29 @@ impl Node {
     }
 
     /// Whether nobody holds anything that this node would have to learn: there are no other seeds, or all
-    /// are linked and none is ready, or this node has waited long enough for one that is.
+    /// are linked and none is ready, or this node has waited long enough for one that is. Of a seed that
+    /// takes connections and does not answer, or refuses this node, no wait says that it holds nothing.
     fn is_first(&self, replica: &Replica, has_waited: bool) -> bool {
         let mut members = replica.members.values();
         if members.any(|member| member.link.is_some() && member.is_ready) {
             return false;
         }
         let own = self.mesh.local.peer.addr;
-        if has_waited || self.seeds.are_only(own) {
+        if self.seeds.are_only(own) {
             return true;
+        }
+        let seeds = self.seeds.addrs();
+        let mut others = seeds.iter().filter(|seed| **seed != own);
+        if has_waited {
+            return others.all(|seed| self.mesh.reach(*seed) != Reach::Taken);
         }
         let has_spoken = |peer: &Peer| {
             let member = replica.members.get(&Incarnation(peer.incarnation));
             let link = member.and_then(|member| member.link.as_ref());
             link.is_some_and(|link| link.cursor.is_some())
         };
-        let seeds = self.seeds.addrs();
         self.seeds.are_found()
-            && seeds.iter().filter(|seed| **seed != own).all(
+            && others.all(
                 |seed| matches!(self.mesh.reach(*seed), Reach::Linked(peer) if has_spoken(&peer)),
             )
     }

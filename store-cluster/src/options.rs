@@ -177,7 +177,9 @@ impl ClusterStoreBuilder {
     }
 
     /// Takes the cluster for empty when, for `wait`, by default 5 s, no node was found that holds what the
-    /// others hold. Choose more than what a node takes to start and to be found.
+    /// others hold. Choose more than what a node takes to start and to be found. A seed that takes
+    /// connections and does not answer, or refuses this node, is waited for however long it takes: it may
+    /// hold sessions. One that is cut off by the network looks as if it were not there.
     pub const fn bootstrap_wait(mut self, wait: Duration) -> Self {
         self.bootstrap_wait = wait;
         self

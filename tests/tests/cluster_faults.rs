@@ -21,6 +21,7 @@ use session_core::{
     SessionStore, Shard, Timeouts, Timestamp,
 };
 use store_cluster::{ClusterStore, ClusterStoreBuilder, WriteAck};
+use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 const CLUSTER: &str = "sessions.test";
@@ -35,6 +36,8 @@ fn builder(authority: &Authority, name: &str, seeds: &[&ClusterStore]) -> Cluste
         .node(name)
         .seeds(seeds.iter().map(String::as_str))
         .credentials(authority.credentials(CLUSTER))
+        // A busy machine may need more than a second for what is to succeed.
+        .time_limit(Duration::from_secs(5))
 }
 
 async fn started(builder: ClusterStoreBuilder) -> ClusterStore {
@@ -134,6 +137,35 @@ async fn a_node_that_ends_takes_nothing_with_it_and_comes_back_with_everything()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_seed_takes_connections_and_hangs_does_not_take_the_cluster_for_empty() {
+    let authority = Authority::new();
+    let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let seed = hanging.local_addr().unwrap().to_string();
+    let node = builder(&authority, "one", &[])
+        .seeds([seed.as_str()])
+        .bootstrap_wait(Duration::from_secs(1))
+        .start()
+        .await
+        .unwrap();
+    // Of three tries two came to nothing, which took longer than the wait.
+    let mut taken = Vec::new();
+    while taken.len() < 3 {
+        taken.push(hanging.accept().await.unwrap());
+    }
+    assert!(!node.is_ready());
+    let error = node.load(unknown_id(), Freshness::Source).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Unavailable);
+    drop((hanging, taken));
+    timeout(Duration::from_secs(60), node.ready())
+        .await
+        .unwrap();
+    assert!(matches!(
+        node.load(unknown_id(), Freshness::Source).await,
+        Ok(Loaded::Absent)
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_leaves_or_is_forgotten_is_not_waited_for() {
     let authority = Authority::new();
     let one = started(builder(&authority, "one", &[])).await;
@@ -156,7 +188,7 @@ async fn a_node_that_leaves_or_is_forgotten_is_not_waited_for() {
     })
     .await;
     eventually("it is forgotten", async || {
-        one.forget("three").await.unwrap().then_some(())
+        one.forget("three").await.ok()?.then_some(())
     })
     .await;
     let no = one.load(unknown_id(), Freshness::Source).await.unwrap();

@@ -35,6 +35,8 @@ pub(crate) enum Reach {
     Away,
     /// The host answers, and says that nobody listens there.
     Closed,
+    /// Somebody takes connections there, who may belong to this cluster; no link came of it yet.
+    Taken,
     /// Both sides know each other: the link leads to this peer.
     Linked(Peer),
 }
@@ -103,6 +105,14 @@ impl Link {
         *self.reach.lock() = reach;
     }
 
+    /// Notes what came of a try, unless the peer has made the link meanwhile.
+    fn tried(&self, reach: Reach) {
+        let mut known = self.reach.lock();
+        if !matches!(*known, Reach::Linked(_)) {
+            *known = reach;
+        }
+    }
+
     /// Whether it leads to a peer.
     pub(crate) fn stands(&self) -> bool {
         matches!(*self.reach.lock(), Reach::Linked(_))
@@ -167,7 +177,7 @@ impl Link {
                 }
                 Err(failed) => {
                     if channel == Channel::Control {
-                        self.set_reach(failed.reach());
+                        self.tried(failed.reach());
                     }
                     let text = failed.to_string();
                     if told.as_ref() != Some(&text) {
@@ -196,7 +206,10 @@ impl Link {
             (Channel::Control, _) => {}
         }
         let met = match timeout(HANDSHAKE, self.meet(mesh, channel)).await? {
-            Err(Failed::Refused(Refusal::Myself)) => return Ok(ASK_AGAIN),
+            Err(Failed::Refused(Refusal::Myself)) => {
+                self.tried(Reach::Away);
+                return Ok(ASK_AGAIN);
+            }
             met => met?,
         };
         if let Err(refusal) = traffic.admits(&met.peer) {
@@ -205,6 +218,7 @@ impl Link {
         }
         traffic.found(&met.peer);
         if met.peer.addr != self.addr {
+            self.tried(Reach::Away);
             return Ok(ASK_AGAIN);
         }
         if mesh.local.dials(&met.peer) {
@@ -215,7 +229,14 @@ impl Link {
 
     /// Makes a connection, and learns who is at its other end.
     async fn meet(&self, mesh: &Mesh, channel: Channel) -> Result<Met, Failed> {
-        let mut stream = stream::connect(self.addr, &mesh.local.security).await?;
+        let connecting = timeout(HANDSHAKE / 2, stream::connect(self.addr)).await;
+        let tcp = connecting
+            .unwrap_or_else(|late| Err(late.into()))
+            .map_err(Failed::Away)?;
+        if channel == Channel::Control {
+            self.tried(Reach::Taken);
+        }
+        let mut stream = stream::secure(tcp, &mesh.local.security).await?;
         let mut out = Vec::new();
         let mine = mesh.local.hello(channel);
         frame::append(&mut out, HELLO, VERSION, &mine.encode());
@@ -283,6 +304,8 @@ impl Taken<'_> {
 #[derive(Debug, thiserror::Error)]
 enum Failed {
     #[error("{0}")]
+    Away(io::Error),
+    #[error("{0}")]
     Io(#[from] io::Error),
     #[error("there is no answer in time")]
     Late(#[from] tokio::time::error::Elapsed),
@@ -295,8 +318,12 @@ enum Failed {
 impl Failed {
     fn reach(&self) -> Reach {
         match self {
-            Self::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => Reach::Closed,
-            _ => Reach::Away,
+            Self::Away(error) if error.kind() == io::ErrorKind::ConnectionRefused => Reach::Closed,
+            Self::Away(_) => Reach::Away,
+            // Another cluster's, or nothing of the kind.
+            Self::Refused(Refusal::Cluster | Refusal::Garbled)
+            | Self::Refuses(Refusal::Cluster | Refusal::Garbled) => Reach::Away,
+            Self::Io(_) | Self::Late(_) | Self::Refused(_) | Self::Refuses(_) => Reach::Taken,
         }
     }
 }

@@ -42,10 +42,15 @@ pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Connects to `addr`. Of a peer without the right certificate nothing is taken.
-pub(crate) async fn connect(addr: SocketAddr, security: &Security) -> io::Result<Stream> {
+/// Connects to `addr`.
+pub(crate) async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
     let tcp = socket(addr)?.connect(addr).await?;
     tcp.set_nodelay(true)?;
+    Ok(tcp)
+}
+
+/// Makes a connection to a peer secure. Of one without the right certificate nothing is taken.
+pub(crate) async fn secure(tcp: TcpStream, security: &Security) -> io::Result<Stream> {
     match security {
         Security::Plaintext => Ok(Box::new(tcp)),
         Security::Tls(reloading) => {
