@@ -247,7 +247,7 @@ async fn a_hello_that_is_sent_again() {
 #[tokio::test]
 async fn a_node_finds_itself_among_its_seeds() {
     let node = Node::start(Security::Plaintext).await;
-    let connection = stream::connect(node.addr, &Security::Plaintext).await;
+    let connection = stream::connect(node.addr).await;
     let mut connection = connection.unwrap();
     connection.write_all(&hello(&node)).await.unwrap();
     let mut read = [0; 7];
