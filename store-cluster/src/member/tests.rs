@@ -22,6 +22,7 @@ use crate::net::{
 struct Members {
     roster: Arc<Mutex<Roster>>,
     events: mpsc::Sender<Event>,
+    heard: Arc<Mutex<Vec<Bytes>>>,
 }
 
 impl Members {
@@ -44,6 +45,7 @@ impl Traffic for Members {
     }
 
     fn datagram(&self, datagram: Bytes) {
+        self.heard.lock().push(datagram.clone());
         self.happened(Event::Datagram(datagram));
     }
 
@@ -63,6 +65,7 @@ struct Node {
     mesh: Arc<Mesh>,
     events: mpsc::Sender<Event>,
     told: Arc<Mutex<Vec<(u64, Presence)>>>,
+    heard: Arc<Mutex<Vec<Bytes>>>,
     _tasks: JoinSet<()>,
 }
 
@@ -101,9 +104,11 @@ impl Node {
             seeds,
             Box::new(tell),
         );
+        let heard: Arc<Mutex<Vec<_>>> = Arc::default();
         let traffic = Members {
             roster,
             events: events.clone(),
+            heard: Arc::clone(&heard),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&mesh).run(listener, Arc::new(traffic)));
@@ -113,6 +118,7 @@ impl Node {
             mesh,
             events,
             told,
+            heard,
             _tasks: tasks,
         }
     }
@@ -215,4 +221,44 @@ async fn the_first_node_is_found_again_by_those_that_outlive_it() {
         node.sees(&one.peer, Presence::Up).await;
         one.sees(&node.peer, Presence::Up).await;
     }
+}
+
+/// What a member sends passes no check but its certificate.
+#[tokio::test]
+async fn damaged_datagrams_break_nothing() {
+    let [one, two, three] = three().await;
+    let seed = 20_261_125_u64;
+    println!("seed {seed}");
+    let mut state = seed;
+    let mut random = |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        usize::try_from(state >> 33).unwrap() % below.max(1)
+    };
+    let heard = one.heard.lock().clone();
+    assert!(!heard.is_empty());
+    for _ in 0..20_000 {
+        let mut datagram = heard[random(heard.len())].to_vec();
+        for _ in 0..=random(3) {
+            let at = random(datagram.len());
+            match random(3) {
+                0 => datagram.truncate(at),
+                1 => datagram.insert(at, u8::try_from(random(256)).unwrap()),
+                _ => {
+                    if let Some(byte) = datagram.get_mut(at) {
+                        *byte ^= 1 << random(8);
+                    }
+                }
+            }
+        }
+        one.events
+            .send(Event::Datagram(datagram.into()))
+            .await
+            .unwrap();
+    }
+    drop((two, three));
+    let four = Node::start("127.0.0.1:0", "four", &[one.peer.addr]);
+    one.sees(&four.peer, Presence::Up).await;
+    four.sees(&one.peer, Presence::Up).await;
 }
