@@ -38,8 +38,8 @@ const MUTATIONS: [Mutation; 10] = [
     Mutation {
         wrong: "a deadline moves back out",
         file: "record/apply.rs",
-        line: "&& now + life < header.deadline",
-        instead: "&& now + life != header.deadline",
+        line: "&& now + life < fixed.deadline",
+        instead: "&& now + life != fixed.deadline",
     },
     Mutation {
         wrong: "edits that come with a touch keep the revision",
@@ -50,14 +50,14 @@ const MUTATIONS: [Mutation; 10] = [
     Mutation {
         wrong: "a clear removes reserved entries too",
         file: "record/apply.rs",
-        line: "!change.clears() || is_reserved(name)",
-        instead: "!change.clears()",
+        line: "is_reserved(stored.name_bytes(*row))",
+        instead: "is_reserved(stored.name_bytes(*row).get(..0).unwrap_or_default())",
     },
     Mutation {
         wrong: "many small entries go over the bound of their number",
         file: "record/apply.rs",
-        line: "bounds.check_session(entries.len(), bytes)",
-        instead: "bounds.check_session(0, bytes)",
+        line: "bounds.check_session(count, bytes)",
+        instead: "bounds.check_session(count.min(0), bytes)",
     },
     Mutation {
         wrong: "a secret that was followed can still be renewed",
