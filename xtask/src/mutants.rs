@@ -56,8 +56,8 @@ const MUTATIONS: [Mutation; 10] = [
     Mutation {
         wrong: "many small entries go over the bound of their number",
         file: "record/apply.rs",
-        line: "bounds.check_session(count, bytes)",
-        instead: "bounds.check_session(count.min(0), bytes)",
+        line: "let count = entries.iter().map(|run| run.count()).sum();",
+        instead: "let count = 0;",
     },
     Mutation {
         wrong: "a secret that was followed can still be renewed",
