@@ -21,7 +21,7 @@ pub struct MemberStatus {
     pub is_up: bool,
     /// Whether sessions go to it and come from it just now.
     pub is_linked: bool,
-    /// Whether it holds what the others hold, as it last said.
+    /// Whether it is linked, and holds what the others hold, as it last said.
     pub is_ready: bool,
     /// Which version of the wire format the two speak, while they are linked.
     pub wire_version: Option<u8>,
@@ -49,7 +49,7 @@ impl MemberStatus {
                     started_at: peer.started_at(),
                     is_up: presence == Presence::Up,
                     is_linked: member.is_some_and(|member| member.link.is_some()),
-                    is_ready: member.is_some_and(|member| member.is_ready),
+                    is_ready: member.is_some_and(|member| member.link.is_some() && member.is_ready),
                     wire_version: member
                         .and_then(|member| member.link.as_ref())
                         .map(|link| link.version),

@@ -12,9 +12,11 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::acks::Acks;
-use crate::core::{Alarm, AskId, Effect, Effects, Incarnation, Now, Presence, Refused, Replica};
+use crate::core::{
+    Alarm, AskId, Effect, Effects, FrameError, Incarnation, Now, Presence, Refused, Replica,
+};
 use crate::member::{Event, Roster, Seeds};
-use crate::net::{Agreed, BATCH, Frame, Malformed, Mesh, Peer, Reach, Refusal, Traffic};
+use crate::net::{Agreed, BATCH, Frame, Mesh, Peer, Reach, Refusal, Traffic, Unfit};
 use crate::uptime::Uptime;
 
 /// How often the replica looks at its timers.
@@ -288,7 +290,7 @@ impl Traffic for Node {
         });
     }
 
-    fn received(&self, peer: &Peer, frame: Frame) -> Result<(), Malformed> {
+    fn received(&self, peer: &Peer, frame: Frame) -> Result<(), Unfit> {
         let (
             peer,
             Frame {
@@ -301,8 +303,11 @@ impl Traffic for Node {
             replica.received(now, peer, kind, version, &body, effects)
         })
         .map_err(|error| {
-            tracing::debug!(?peer, %error, kind, version, "a frame cannot be read");
-            Malformed
+            tracing::debug!(?peer, %error, kind, version, "a frame is not taken");
+            match error {
+                FrameError::Malformed(_) => Unfit::Malformed,
+                FrameError::Repeated => Unfit::Repeated,
+            }
         })
     }
 }

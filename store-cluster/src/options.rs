@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +71,9 @@ pub struct ClusterStoreBuilder {
 }
 
 impl ClusterStoreBuilder {
+    /// The versions of the wire format that this release speaks: its own, and that of the release before.
+    pub const WIRE_VERSIONS: RangeInclusive<u8> = wire::OLDEST..=wire::VERSION;
+
     pub(crate) fn new(cluster: &str) -> Self {
         let mut facts = StoreFacts::new(NAME);
         facts.consistency = Consistency::Eventual;
@@ -191,10 +195,10 @@ impl ClusterStoreBuilder {
         self
     }
 
-    /// Speaks no later version of the wire format than `version`: as a node of the release before, which
-    /// spoke that one. By default the latest that this release knows; it also knows the one before it, and
-    /// each two nodes speak the latest that both know. So a cluster is upgraded node by node without this;
-    /// it is for who wants to go back, too, and for trials.
+    /// Speaks no later version of the wire format than `version`, one of
+    /// [`WIRE_VERSIONS`](Self::WIRE_VERSIONS): as a node of the release before, which spoke the lesser. By
+    /// default the latest. Each two nodes speak the latest that both know, so a cluster is upgraded node by
+    /// node without this; it is for who wants to go back, too, and for trials.
     pub const fn wire_version(mut self, version: u8) -> Self {
         self.wire_version = version;
         self
@@ -265,7 +269,6 @@ impl ClusterStoreBuilder {
             max_sessions: self.max_sessions,
             max_bytes: self.max_bytes,
             ask_limit: self.limit / 2,
-            version: self.wire_version,
             ..ReplicaOptions::new(Incarnation(local.peer.incarnation))
         });
         let mesh = Mesh::new(local);
@@ -331,8 +334,8 @@ impl ClusterStoreBuilder {
                 Security::Tls(Box::new(reloading.map_err(config)?))
             }
         };
-        let versions = wire::OLDEST..=self.wire_version;
-        if versions.is_empty() || self.wire_version > wire::VERSION {
+        let versions = *Self::WIRE_VERSIONS.start()..=self.wire_version;
+        if !Self::WIRE_VERSIONS.contains(&self.wire_version) {
             return Err(config("a wire version that this release does not speak"));
         }
         let incarnation = Revision::random().to_u64();

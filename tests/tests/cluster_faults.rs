@@ -198,7 +198,8 @@ async fn a_node_that_leaves_or_is_forgotten_is_not_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_at_rest_know_the_same_and_hold_the_same_whichever_version_they_speak() {
     let authority = Authority::new();
-    let one = started(builder(&authority, "one", &[]).wire_version(1)).await;
+    let (before, now) = ClusterStoreBuilder::WIRE_VERSIONS.into_inner();
+    let one = started(builder(&authority, "one", &[]).wire_version(before)).await;
     let two = started(builder(&authority, "two", &[&one])).await;
     let three = started(builder(&authority, "three", &[&one])).await;
     let nodes = [one, two, three];
@@ -209,8 +210,8 @@ async fn nodes_at_rest_know_the_same_and_hold_the_same_whichever_version_they_sp
         versions.sort_unstable();
         versions
     };
-    assert_eq!(versions(&nodes[0]), [Some(1), Some(1)]);
-    assert_eq!(versions(&nodes[1]), [Some(1), Some(2)]);
+    assert_eq!(versions(&nodes[0]), [Some(before), Some(before)]);
+    assert_eq!(versions(&nodes[1]), [Some(before), Some(now)]);
 
     let none = nodes[0].digest(Timestamp::MIN);
     for node in &nodes {

@@ -99,7 +99,7 @@ impl Collector for ClusterMetrics {
 }
 
 /// Why something was refused, and how often.
-pub(crate) const fn reasons(refused: store_cluster::Refused) -> [(&'static str, u64); 7] {
+pub(crate) const fn reasons(refused: store_cluster::Refused) -> [(&'static str, u64); 8] {
     [
         ("certificate", refused.certificate),
         ("hello", refused.hello),
@@ -108,6 +108,7 @@ pub(crate) const fn reasons(refused: store_cluster::Refused) -> [(&'static str, 
         ("crowded", refused.crowded),
         ("oversized", refused.oversized),
         ("malformed", refused.malformed),
+        ("repeated", refused.repeated),
     ]
 }
 

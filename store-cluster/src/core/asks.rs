@@ -239,7 +239,7 @@ impl Replica {
         if let Some((id, state)) = state {
             let is_end = matches!(state, State::Dead(_));
             if !(is_end && self.has(Fault::EndIsAMiss)) {
-                self.integrate(now, None, Item::Session(id, state), effects);
+                self.learn(now, id, state, is_question(ask), effects);
             }
             let found = self.cells.record(id);
             if found.is_some_and(|record| record.is_live(now.wall)) {
@@ -257,4 +257,30 @@ impl Replica {
         }
         self.asks.finish(effects);
     }
+
+    /// Joins what a peer answered. What it answered to a question becomes an operation of this replica's
+    /// own, so that it reaches everybody even if that peer dies before it has told anybody else.
+    fn learn(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        state: State,
+        is_told: bool,
+        effects: &mut Effects,
+    ) {
+        let before = self.cells.get(id).map(Cell::state);
+        self.integrate(now, None, Item::Session(id, state), effects);
+        let after = self.cells.get(id).map(Cell::state);
+        if is_told
+            && after != before
+            && let Some(state) = after
+        {
+            self.commit(now, vec![Item::Session(id, state)], effects);
+        }
+    }
+}
+
+/// Whether somebody waits for the answer. Nobody does where a part came before its session.
+const fn is_question(ask: u64) -> bool {
+    ask != 0
 }

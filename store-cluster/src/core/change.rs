@@ -97,7 +97,7 @@ impl Replica {
             None => Live::born(&new.anonymous(now.wall).0, stamp, Revokes::default()),
             Some((ticket, seen)) => Live::born(&new.signed_in(ticket, now.wall).0, stamp, seen),
         };
-        if let Some(limit) = limit.filter(|_| self.options.version >= 2) {
+        if let Some(limit) = limit {
             live.set_limit(limit);
         }
         live

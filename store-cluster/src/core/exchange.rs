@@ -2,6 +2,7 @@
 
 use super::clock::{Incarnation, Now};
 use super::effect::{Alarm, Effect, Effects};
+use super::link::Link;
 use super::log::Key;
 use super::planted::Fault;
 use super::replica::Replica;
@@ -12,12 +13,24 @@ const PUSH_BYTES: usize = 64 << 10;
 /// Of more sessions in one scan it is not noted which they were.
 const NOTED: usize = 1 << 16;
 
+/// Why a frame is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FrameError {
+    /// It is not what its kind says.
+    #[error(transparent)]
+    Malformed(#[from] WireError),
+    /// It, or one that the peer wrote later, came before.
+    #[error("a frame comes a second time")]
+    Repeated,
+}
+
 impl Replica {
     /// Takes a frame that came over the link to `peer`.
     ///
     /// # Errors
     ///
-    /// If it is not what its kind says: nothing of it was taken in, and the link should be closed.
+    /// If it is not what its kind says, or came before: nothing of it was taken in, and the link should be
+    /// closed.
     pub(crate) fn received(
         &mut self,
         now: Now,
@@ -26,16 +39,21 @@ impl Replica {
         version: u8,
         body: &[u8],
         effects: &mut Effects,
-    ) -> Result<(), WireError> {
-        let Some(message) = Message::read(kind, version, body)? else {
+    ) -> Result<(), FrameError> {
+        let Some((number, message)) = Message::read(kind, version, body)? else {
             return Ok(());
         };
-        let is_linked = |replica: &Self| {
-            let member = replica.members.get(&peer);
-            member.is_some_and(|member| member.link.is_some())
-        };
-        if !is_linked(self) {
+        let Some(member) = self.members.get_mut(&peer) else {
             return Ok(());
+        };
+        if member.link.is_none() {
+            return Ok(());
+        }
+        if let Some(number) = number {
+            if number <= member.taken {
+                return Err(FrameError::Repeated);
+            }
+            member.taken = number;
         }
         match message {
             Message::Push { first, ops } => self.pushed(now, peer, first, ops, effects),
@@ -250,31 +268,33 @@ impl Replica {
         out: &mut Vec<u8>,
         budget: usize,
     ) -> bool {
-        let Some(mut link) = self
-            .members
-            .get_mut(&peer)
-            .and_then(|member| member.link.take())
-        else {
+        let Some(member) = self.members.get_mut(&peer) else {
+            return false;
+        };
+        let mut number = member.sent;
+        let Some(mut link) = member.link.take() else {
             return false;
         };
         let mut waits = true;
         while out.len() < budget && waits {
-            waits = self.next_frame(now, &mut link, out);
+            number += 1;
+            waits = self.next_frame(now, &mut link, number, out);
         }
         if let Some(member) = self.members.get_mut(&peer) {
+            member.sent = number;
             member.link = Some(link);
         }
         waits
     }
 
-    /// Appends the next frame; whether there was one.
-    fn next_frame(&mut self, now: Now, link: &mut super::link::Link, out: &mut Vec<u8>) -> bool {
+    /// Appends the next frame, under this number; whether there was one.
+    fn next_frame(&mut self, now: Now, link: &mut Link, number: u64, out: &mut Vec<u8>) -> bool {
         if let Some(message) = link.waiting.pop_front() {
-            message.write(link.version, out);
+            message.write(link.version, number, out);
             return true;
         }
         if std::mem::take(&mut link.owes_status) {
-            self.status(now).write(link.version, out);
+            self.status(now).write(link.version, number, out);
             return true;
         }
         let own = self.known.get(&self.me()).copied().unwrap_or_default();
@@ -289,7 +309,7 @@ impl Replica {
                     })
                     .map(|op| &**op)
                     .collect();
-                append_push(cursor, &chunk, link.version, out);
+                append_push(cursor, &chunk, link.version, number, out);
                 link.cursor = Some(cursor + chunk.len() as u64);
                 return true;
             }
@@ -314,7 +334,7 @@ impl Replica {
             } else {
                 link.scan = Some(scan);
             }
-            message.write(link.version, out);
+            message.write(link.version, number, out);
             return true;
         }
         false

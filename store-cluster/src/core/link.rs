@@ -44,8 +44,7 @@ impl Link {
     pub(crate) fn say(&mut self, message: Message) {
         // There is one of these at a time, and while it is awaited no other is sent.
         let is_awaited = matches!(message, Message::Want { .. } | Message::Caught { .. });
-        let has_room = is_awaited || self.waiting.len() < WAITING;
-        if message.is_known_in(self.version) && has_room {
+        if is_awaited || self.waiting.len() < WAITING {
             self.waiting.push_back(message);
         }
     }

@@ -22,6 +22,10 @@ pub(crate) enum Presence {
 pub(crate) struct Member {
     pub(crate) presence: Presence,
     pub(crate) link: Option<Link>,
+    /// The number of the last frame that was written for it, over whichever link.
+    pub(crate) sent: u64,
+    /// That of the last frame that was taken from it: none that is older comes after it.
+    pub(crate) taken: u64,
     /// What it said itself that it knows, over its own link.
     pub(crate) acked: Vector,
     pub(crate) is_ready: bool,
@@ -35,6 +39,8 @@ impl Member {
         Self {
             presence: Presence::Up,
             link: None,
+            sent: 0,
+            taken: 0,
             acked: Vector::new(),
             is_ready: false,
             reports: Reports::default(),

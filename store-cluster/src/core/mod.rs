@@ -40,6 +40,7 @@ mod verbs;
 pub use self::cells::Usage;
 pub(crate) use self::clock::{Incarnation, Now, Stamp};
 pub(crate) use self::effect::{Alarm, AskId, Asked, Effect, Effects, Refused, Written};
+pub(crate) use self::exchange::FrameError;
 pub(crate) use self::fence::{Fence, Revokes};
 pub(crate) use self::member::Presence;
 pub(crate) use self::options::ReplicaOptions;
@@ -49,6 +50,8 @@ pub(crate) use self::secrets::Secret;
 pub(crate) use self::state::{Birth, Dead, LastChange, Live, Register, State};
 pub(crate) use self::stats::{PeerStats, Stats};
 
+#[cfg(test)]
+mod by_hand;
 #[cfg(test)]
 pub(crate) mod laws;
 #[cfg(test)]

@@ -5,14 +5,11 @@ use std::time::Duration;
 use session_core::{Bounds, Sharding, TICKET_LIFE, Timeouts};
 
 use super::clock::Incarnation;
-use crate::wire::VERSION;
 
 /// What a replica is set up with. All but the incarnation and the sizes must be equal on all nodes.
 #[derive(Clone, Debug)]
 pub(crate) struct ReplicaOptions {
     pub(crate) incarnation: Incarnation,
-    /// The version that this node speaks: the one before the newest while others still run that.
-    pub(crate) version: u8,
     pub(crate) sharding: Sharding,
     pub(crate) bounds: Bounds,
     pub(crate) ticket_life: Duration,
@@ -46,7 +43,6 @@ impl ReplicaOptions {
     pub(crate) fn new(incarnation: Incarnation) -> Self {
         Self {
             incarnation,
-            version: VERSION,
             sharding: Sharding::default(),
             bounds: Bounds::default(),
             ticket_life: TICKET_LIFE,

@@ -303,7 +303,7 @@ impl Replica {
             return Vec::new();
         };
         let limit = match self.cells.get(newest) {
-            Some(Cell::Live(packed)) if self.options.version >= 2 => packed.unpack().limit(),
+            Some(Cell::Live(packed)) => packed.unpack().limit(),
             _ => None,
         };
         let Some(limit) = limit else {

@@ -14,8 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::{Event, Membership, Roster, Seeds};
 use crate::core::Presence;
 use crate::net::{
-    Agreed, Frame, Local, Malformed, Mesh, NodeName, Peer, Refusal, Security, Terms, Traffic,
-    listen,
+    Agreed, Frame, Local, Mesh, NodeName, Peer, Refusal, Security, Terms, Traffic, Unfit, listen,
 };
 
 /// Carries the membership and nothing else.
@@ -55,7 +54,7 @@ impl Traffic for Members {
 
     fn fill(&self, _: &Peer, _: &mut Vec<u8>) {}
 
-    fn received(&self, _: &Peer, _: Frame) -> Result<(), Malformed> {
+    fn received(&self, _: &Peer, _: Frame) -> Result<(), Unfit> {
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use super::frame::{self, Frame, FrameReader, Oversized};
 use super::hello::{Agreed, Channel, Refusal};
 use super::link::{Link, Met, Place, Reach};
-use super::mesh::{Malformed, Mesh, Traffic};
+use super::mesh::{Mesh, Traffic, Unfit};
 use super::peer::Peer;
 use super::stream::Stream;
 use super::{FIRST_KIND, GOODBYE, MEMBERSHIP, PING, VERSION};
@@ -162,8 +162,8 @@ pub(super) fn count(mesh: &Mesh, error: &io::Error) -> bool {
     };
     if inner.is::<Oversized>() {
         mesh.counters.oversized();
-    } else if inner.is::<Malformed>() {
-        mesh.counters.malformed();
+    } else if let Some(unfit) = inner.downcast_ref::<Unfit>() {
+        mesh.counters.unfit(*unfit);
     } else if let Some(refusal) = inner.downcast_ref::<Refusal>() {
         mesh.counters.refusal(*refusal);
     } else {

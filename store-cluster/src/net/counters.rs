@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::hello::Refusal;
+use super::mesh::Unfit;
 
 /// How often something came that does not belong to the cluster, since the node started. Each was logged
 /// and changed nothing.
@@ -25,6 +26,8 @@ pub struct Refused {
     pub oversized: u64,
     /// Connections ended because of a frame that could not be read.
     pub malformed: u64,
+    /// Connections ended because a frame came a second time, or after one that was written later.
+    pub repeated: u64,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +39,7 @@ pub(crate) struct Counters {
     crowded: AtomicU64,
     oversized: AtomicU64,
     malformed: AtomicU64,
+    repeated: AtomicU64,
 }
 
 impl Counters {
@@ -47,8 +51,12 @@ impl Counters {
         self.oversized.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn malformed(&self) {
-        self.malformed.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn unfit(&self, unfit: Unfit) {
+        let counter = match unfit {
+            Unfit::Malformed => &self.malformed,
+            Unfit::Repeated => &self.repeated,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn refusal(&self, refusal: Refusal) {
@@ -78,6 +86,7 @@ impl Counters {
             crowded: read(&self.crowded),
             oversized: read(&self.oversized),
             malformed: read(&self.malformed),
+            repeated: read(&self.repeated),
         }
     }
 }

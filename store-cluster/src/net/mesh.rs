@@ -49,13 +49,17 @@ pub(crate) trait Traffic: Send + Sync + 'static {
     /// larger. Nothing is appended when nothing waits.
     fn fill(&self, peer: &Peer, out: &mut Vec<u8>);
     /// A frame has come, of a kind that is not the mesh's own.
-    fn received(&self, peer: &Peer, frame: Frame) -> Result<(), Malformed>;
+    fn received(&self, peer: &Peer, frame: Frame) -> Result<(), Unfit>;
 }
 
-/// A frame whose body cannot be read.
+/// Why a member's frame is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a frame cannot be read")]
-pub(crate) struct Malformed;
+pub(crate) enum Unfit {
+    #[error("a frame cannot be read")]
+    Malformed,
+    #[error("a frame comes a second time")]
+    Repeated,
+}
 
 /// What a node says of itself, and the bounds that it keeps.
 #[derive(Debug)]

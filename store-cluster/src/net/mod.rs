@@ -17,7 +17,7 @@ pub(crate) use credentials::{Reloading, Security};
 pub(crate) use frame::Frame;
 pub(crate) use hello::{Agreed, Refusal, Terms};
 pub(crate) use link::Reach;
-pub(crate) use mesh::{Local, MAX_NODES, Malformed, Mesh, Traffic};
+pub(crate) use mesh::{Local, MAX_NODES, Mesh, Traffic, Unfit};
 pub(crate) use peer::{MAX_NAME, NodeName, Peer};
 pub(crate) use stream::listen;
 

@@ -126,7 +126,7 @@ impl World {
         for (number, subject) in subjects().filter(|(number, _)| is_limited(*number)) {
             let shard = Sharding::default().shard_of(&subject);
             let live = replica.live_in(shard, &subject, now);
-            if live > LIMIT && !self.is_mixed {
+            if live > LIMIT {
                 return Err(format!(
                     "subject {number} has {live} sessions on node {index}"
                 ));

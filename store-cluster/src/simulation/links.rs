@@ -2,8 +2,8 @@
 
 use super::wires::IN_FLIGHT;
 use super::world::{Event, World};
-use crate::core::{Presence, State};
-use crate::wire::{Item, Message};
+use crate::core::{FrameError, Presence, State};
+use crate::wire::{Item, Message, VERSION};
 
 /// Broken connections are made anew within this time.
 const REDIAL: u64 = 500;
@@ -54,13 +54,17 @@ impl World {
         }
         let direction = self.wires.get(from, to);
         direction.in_flight = direction.in_flight.saturating_sub(bytes.len());
-        self.receive(from, to, &bytes);
+        let is_linked = self.wires.get(to, from).linked;
+        if let Err(error) = self.receive(from, to, &bytes) {
+            self.violate(format!("node {to} refused a frame: {error}"));
+        }
         self.pump(from, to);
-        if self.now < self.repeats_until && self.rng.chance(20) {
+        if is_linked && self.now < self.repeats_until && self.rng.chance(20) {
             let delay = self.rng.below(2_000);
             let event = Event::Repeat {
                 from,
                 to,
+                lives: self.lives(from, to),
                 generation,
                 bytes,
             };
@@ -68,39 +72,57 @@ impl World {
         }
     }
 
-    /// Frames that arrived before arrive again, after others.
+    /// Frames that arrived before arrive again, after others, and on whichever connection there is now.
+    /// Where they are numbered the first is refused, and the connection ended.
     pub(super) fn repeat(&mut self, from: usize, to: usize, generation: u64, bytes: &[u8]) {
-        if generation == self.wires.generation(from, to) {
-            self.receive(from, to, bytes);
+        let is_numbered = bytes[5] == VERSION;
+        if !is_numbered && generation != self.wires.generation(from, to) {
+            return;
+        }
+        let is_linked = self.wires.get(to, from).linked;
+        match self.receive(from, to, bytes) {
+            Err(FrameError::Repeated) => {
+                let generation = self.wires.generation(from, to);
+                self.break_off(to, from, generation);
+            }
+            Err(error) => self.violate(format!("node {to} refused a frame: {error}")),
+            Ok(()) if is_numbered && is_linked => {
+                self.violate(format!("node {to} took a frame a second time"));
+            }
+            Ok(()) => {}
         }
     }
 
-    fn receive(&mut self, from: usize, to: usize, bytes: &[u8]) {
-        if self.wires.get(to, from).linked {
-            let sender = self.nodes[from].incarnation;
-            let mut rest = bytes;
-            while let Some((len, after)) = rest.split_first_chunk::<4>() {
-                let (frame, next) = after.split_at(u32::from_be_bytes(*len) as usize);
-                rest = next;
-                self.note_ends(to, frame);
-                let taken = self.act(to, |replica, now, effects| {
-                    replica.received(now, sender, frame[0], frame[1], &frame[2..], effects)
-                });
-                if let Some(Err(error)) = taken {
-                    self.violate(format!("node {to} refused a frame: {error}"));
-                }
-            }
+    /// Has a node take frames, up to one that it refuses.
+    fn receive(&mut self, from: usize, to: usize, bytes: &[u8]) -> Result<(), FrameError> {
+        if !self.wires.get(to, from).linked {
+            return Ok(());
         }
+        let sender = self.nodes[from].incarnation;
+        let mut rest = bytes;
+        while let Some((len, after)) = rest.split_first_chunk::<4>() {
+            let (frame, next) = after.split_at(u32::from_be_bytes(*len) as usize);
+            rest = next;
+            self.note_ends(to, frame);
+            let taken = self.act(to, |replica, now, effects| {
+                replica.received(now, sender, frame[0], frame[1], &frame[2..], effects)
+            });
+            taken.unwrap_or(Ok(()))?;
+        }
+        Ok(())
     }
 
     /// Notes which ends a node is told of: from now on it knows.
     fn note_ends(&mut self, to: usize, frame: &[u8]) {
         let items = match Message::read(frame[0], frame[1], &frame[2..]) {
-            Ok(Some(Message::Answer {
-                state: Some((id, state)),
-                ..
-            })) => vec![Item::Session(id, state)],
-            Ok(Some(Message::States { items })) => items,
+            Ok(Some((
+                _,
+                Message::Answer {
+                    state: Some((id, state)),
+                    ..
+                },
+            ))) => vec![Item::Session(id, state)],
+            Ok(Some((_, Message::States { items }))) => items,
             _ => return,
         };
         let incarnation = self.nodes[to].incarnation;

@@ -23,7 +23,7 @@ pub(super) enum Mishap {
     Crash,
     /// A clock is set.
     ClockStep,
-    /// Frames arrive again later, in another order.
+    /// Frames arrive again later, in another order: they are refused, where they are numbered.
     Repeats,
 }
 
@@ -194,7 +194,7 @@ impl World {
         let incarnation = self.nodes[node].incarnation;
         // Whoever starts again is upgraded.
         self.versions[node] = VERSION;
-        self.nodes[node].replica = Some(self.replica(incarnation, VERSION));
+        self.nodes[node].replica = Some(self.replica(incarnation));
         self.nodes[node].started = self.now;
         for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
             if let Some(known) = self.nodes[peer].replica.as_ref().map(|_| peer) {

@@ -32,6 +32,7 @@ pub(super) enum Event {
     Repeat {
         from: usize,
         to: usize,
+        lives: [Incarnation; 2],
         generation: u64,
         bytes: Vec<u8>,
     },
@@ -77,8 +78,6 @@ pub(super) struct World {
     pub(super) ledger: Ledger,
     pub(super) fault: Option<Fault>,
     pub(super) versions: Vec<u8>,
-    /// Whether some nodes began with the version before: they know nothing of limits across nodes.
-    pub(super) is_mixed: bool,
     pub(super) is_quiet: bool,
     pub(super) violation: Option<String>,
     pub(super) settle: u64,
@@ -116,7 +115,6 @@ impl World {
             ledger: Ledger::default(),
             fault,
             versions: Vec::new(),
-            is_mixed: mixed,
             is_quiet: false,
             violation: None,
             settle: 2_000,
@@ -137,7 +135,7 @@ impl World {
             } else {
                 VERSION
             };
-            let replica = Some(world.replica(incarnation, version));
+            let replica = Some(world.replica(incarnation));
             world.nodes.push(Node {
                 replica,
                 incarnation,
@@ -161,9 +159,8 @@ impl World {
         world
     }
 
-    pub(super) fn replica(&self, incarnation: Incarnation, version: u8) -> Replica {
+    pub(super) fn replica(&self, incarnation: Incarnation) -> Replica {
         let mut replica = Replica::new(ReplicaOptions {
-            version,
             max_skew: Duration::from_millis(self.max_skew),
             max_lifetime: Duration::from_secs(600),
             ring_bytes: 6 << 10,
@@ -230,9 +227,14 @@ impl World {
             Event::Repeat {
                 from,
                 to,
+                lives,
                 generation,
                 bytes,
-            } => self.repeat(from, to, generation, &bytes),
+            } => {
+                if lives == self.lives(from, to) {
+                    self.repeat(from, to, generation, &bytes);
+                }
+            }
             Event::Dial(a, b) => self.dial(a, b),
             Event::Break {
                 at,
@@ -244,6 +246,10 @@ impl World {
             Event::Heal => self.heal(),
             Event::Restart(node) => self.restart(node),
         }
+    }
+
+    pub(super) fn lives(&self, from: usize, to: usize) -> [Incarnation; 2] {
+        [from, to].map(|node| self.nodes[node].incarnation)
     }
 
     pub(super) fn wall(&self, node: usize) -> u64 {

@@ -7,7 +7,7 @@ use session_core::{SessionId, Subject, Timestamp};
 use super::reader::{Reader, WireError};
 use super::state::{read_op, write_op};
 use super::writer::Writer;
-use super::{MAX_FRAME, VERSION};
+use super::{MAX_FRAME, OLDEST, VERSION};
 use crate::core::{Fence, Incarnation, State};
 
 /// One thing that is replicated: what is known of a session or of a subject's fence, or a part of it.
@@ -58,6 +58,9 @@ pub(crate) enum Message {
     },
 }
 
+/// From this version on a body begins with the number of its frame.
+const NUMBERED: u8 = 3;
+
 mod kind {
     pub(super) const PUSH: u8 = 16;
     pub(super) const STATUS: u8 = 17;
@@ -72,14 +75,9 @@ mod kind {
 }
 
 impl Message {
-    /// Whether a peer of this version knows such messages.
-    pub(crate) const fn is_known_in(&self, version: u8) -> bool {
-        !matches!(self, Self::Audit { .. }) || version >= 2
-    }
-
-    /// Appends the whole frame.
-    pub(crate) fn write(&self, version: u8, out: &mut Vec<u8>) {
-        let mut writer = Writer::default();
+    /// Appends the whole frame, the sender's `number`th for its receiver.
+    pub(crate) fn write(&self, version: u8, number: u64, out: &mut Vec<u8>) {
+        let mut writer = numbered(version, number);
         let kind = self.write_body(&mut writer);
         append(kind, version, &writer.into_bytes(), out);
     }
@@ -154,20 +152,29 @@ impl Message {
         }
     }
 
-    /// Takes a body apart; `None` if its kind is not known.
-    pub(crate) fn read(kind: u8, version: u8, body: &[u8]) -> Result<Option<Self>, WireError> {
+    /// Takes a body apart, and says which frame it is; `None` if its kind is not known.
+    pub(crate) fn read(
+        kind: u8,
+        version: u8,
+        body: &[u8],
+    ) -> Result<Option<(Option<u64>, Self)>, WireError> {
         if body.len() > MAX_FRAME {
             return Err(WireError::TooLong(body.len()));
         }
-        if version > VERSION {
+        if !(OLDEST..=VERSION).contains(&version) {
             return Err(WireError::Invalid("a version that was not agreed on"));
         }
         let mut reader = Reader::new(body);
-        let message = Self::read_body(kind, &mut reader)?;
-        if message.is_some() {
-            reader.end()?;
-        }
-        Ok(message)
+        let number = if version >= NUMBERED {
+            Some(reader.number()?)
+        } else {
+            None
+        };
+        let Some(message) = Self::read_body(kind, &mut reader)? else {
+            return Ok(None);
+        };
+        reader.end()?;
+        Ok(Some((number, message)))
     }
 
     fn read_body(kind: u8, reader: &mut Reader<'_>) -> Result<Option<Self>, WireError> {
@@ -236,14 +243,23 @@ impl Message {
 }
 
 /// Appends a push of operations that were encoded before.
-pub(crate) fn append_push(first: u64, ops: &[&[u8]], version: u8, out: &mut Vec<u8>) {
-    let mut writer = Writer::default();
+pub(crate) fn append_push(first: u64, ops: &[&[u8]], version: u8, number: u64, out: &mut Vec<u8>) {
+    let mut writer = numbered(version, number);
     writer.number(first);
     for op in ops {
         writer.len(op.len());
         writer.bytes(op);
     }
     append(kind::PUSH, version, &writer.into_bytes(), out);
+}
+
+/// A body that begins with the number of its frame, where the version has that.
+fn numbered(version: u8, number: u64) -> Writer {
+    let mut writer = Writer::default();
+    if version >= NUMBERED {
+        writer.number(number);
+    }
+    writer
 }
 
 fn append(kind: u8, version: u8, body: &[u8], out: &mut Vec<u8>) {

@@ -11,8 +11,8 @@
 //!
 //! | version | |
 //! |---|---|
-//! | 1 | the first |
-//! | 2 | the limit of a sign-in travels with the session (field 64); audits (kind 23) |
+//! | 2 | the oldest that is still spoken |
+//! | 3 | a body begins with the number of the frame: the frames of one replica for another are numbered upwards, over all links between the two |
 
 mod message;
 mod reader;
@@ -25,9 +25,9 @@ pub(crate) use self::state::{read_live, read_op, write_live, write_op};
 pub(crate) use self::writer::Writer;
 
 /// The version that this build speaks.
-pub(crate) const VERSION: u8 = 2;
+pub(crate) const VERSION: u8 = 3;
 /// The oldest version that it still speaks.
-pub(crate) const OLDEST: u8 = 1;
+pub(crate) const OLDEST: u8 = 2;
 /// The longest frame, without its length.
 pub(crate) const MAX_FRAME: usize = 8 << 20;
 

@@ -47,9 +47,11 @@ fn message() -> impl Strategy<Value = Message> {
     ]
 }
 
+const NUMBER: u64 = 1 << 40;
+
 fn frame(message: &Message) -> Vec<u8> {
     let mut frame = Vec::new();
-    message.write(VERSION, &mut frame);
+    message.write(VERSION, NUMBER, &mut frame);
     frame
 }
 
@@ -61,7 +63,7 @@ proptest! {
         let frame = frame(&message);
         let (len, rest) = frame.split_first_chunk::<4>().unwrap();
         prop_assert_eq!(u32::from_be_bytes(*len) as usize, rest.len());
-        prop_assert_eq!(Message::read(rest[0], rest[1], &rest[2..]), Ok(Some(message)));
+        prop_assert_eq!(Message::read(rest[0], rest[1], &rest[2..]), Ok(Some((Some(NUMBER), message))));
     }
 
     #[test]
@@ -96,6 +98,7 @@ fn a_kind_of_a_later_version_is_skipped() {
 #[test]
 fn a_count_that_is_not_there_takes_no_memory() {
     let mut body = Writer::default();
+    body.number(NUMBER);
     body.number(u64::MAX >> 1);
     assert_eq!(
         Message::read(18, VERSION, &body.into_bytes()),

@@ -4,3 +4,4 @@ mod authority;
 mod linked;
 mod node;
 mod refused;
+mod repeated;

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::net::stream;
 use crate::net::{
-    Agreed, Frame, Local, Malformed, Mesh, NodeName, Peer, Refusal, Security, Terms, Traffic,
+    Agreed, Frame, Local, Mesh, NodeName, Peer, Refusal, Security, Terms, Traffic, Unfit,
 };
 
 /// What happened to a node, in order.
@@ -70,9 +70,9 @@ impl Traffic for Recorder {
         }
     }
 
-    fn received(&self, peer: &Peer, frame: Frame) -> Result<(), Malformed> {
+    fn received(&self, peer: &Peer, frame: Frame) -> Result<(), Unfit> {
         if frame.body.as_ref() == b"malformed" {
-            return Err(Malformed);
+            return Err(Unfit::Malformed);
         }
         let seen = Seen::Frame(peer.incarnation, frame.kind, frame.body);
         self.seen.lock().push(seen);

@@ -1,0 +1,156 @@
+//! Replicas whose frames are carried by hand: one at a time, late, again, or never.
+
+use std::time::Duration;
+
+use session_core::{Loaded, NewRecord, SecretHash, SessionId, Timeouts, Timestamp};
+
+use super::*;
+use crate::wire::VERSION;
+
+const NOW: Now = Now {
+    wall: Timestamp::from_millis(2_000_000_000_000),
+    uptime: Duration::from_secs(1),
+};
+
+/// A replica of this name, alone and ready.
+fn replica(name: u64) -> Replica {
+    let mut replica = Replica::new(ReplicaOptions::new(Incarnation(name)));
+    replica.cold_start(&mut Effects::new());
+    replica
+}
+
+fn link(one: &mut Replica, other: &mut Replica) {
+    one.linked(NOW, other.me(), VERSION, &mut Effects::new());
+    other.linked(NOW, one.me(), VERSION, &mut Effects::new());
+}
+
+/// Takes the frames that wait at `from` for `to`, each by itself.
+fn frames(from: &mut Replica, to: &Replica) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    loop {
+        let mut frame = Vec::new();
+        from.next_frames(NOW, to.me(), &mut frame, 1);
+        if frame.is_empty() {
+            return frames;
+        }
+        frames.push(frame);
+    }
+}
+
+fn give(to: &mut Replica, from: Incarnation, frame: &[u8]) -> Result<(), FrameError> {
+    to.received(
+        NOW,
+        from,
+        frame[4],
+        frame[5],
+        &frame[6..],
+        &mut Effects::new(),
+    )
+}
+
+/// Carries all that two replicas have to say to each other, and returns what `one` said.
+fn talk(one: &mut Replica, other: &mut Replica) -> Vec<Vec<u8>> {
+    let mut said = Vec::new();
+    loop {
+        let there = frames(one, other);
+        let back = frames(other, one);
+        if there.is_empty() && back.is_empty() {
+            return said;
+        }
+        for frame in &there {
+            give(other, one.me(), frame).unwrap();
+        }
+        for frame in &back {
+            give(one, other.me(), frame).unwrap();
+        }
+        said.extend(there);
+    }
+}
+
+fn create(at: &mut Replica, byte: u8) -> SessionId {
+    let id = SessionId::from_bytes([byte; 16]);
+    let timeouts = Timeouts::new(Duration::from_secs(3_600));
+    let new = NewRecord::new(SecretHash::from_bytes([byte; 32]), timeouts);
+    let written = at.create(NOW, id, &new, &mut Effects::new());
+    assert!(written.unwrap().seq.is_some());
+    id
+}
+
+fn delete(at: &mut Replica, id: SessionId) {
+    let deleted = at.delete(NOW, id, Asked::Yes, &mut Effects::new());
+    assert!(deleted.unwrap().answer);
+}
+
+#[test]
+fn no_frame_is_taken_twice_and_none_that_is_old_changes_anything() {
+    let (mut one, mut other) = (replica(1), replica(2));
+    link(&mut one, &mut other);
+    let mut said = talk(&mut one, &mut other);
+    let gone = create(&mut one, 1);
+    create(&mut other, 2);
+    one.ask(NOW, SessionId::from_bytes([3; 16]), &mut Effects::new())
+        .unwrap();
+    one.flush(NOW, &mut Effects::new());
+    said.extend(talk(&mut one, &mut other));
+    delete(&mut one, gone);
+    said.extend(talk(&mut one, &mut other));
+    // Even over a link made since, and once nobody remembers that the session has ended.
+    one.unlinked(NOW, other.me(), &mut Effects::new());
+    other.unlinked(NOW, one.me(), &mut Effects::new());
+    link(&mut one, &mut other);
+    said.extend(talk(&mut one, &mut other));
+    other.cells.remove(gone);
+
+    let before = (
+        other.known.clone(),
+        other.usage(),
+        other.digest(Timestamp::MIN),
+    );
+    let kinds: std::collections::BTreeSet<_> = said.iter().map(|frame| frame[4]).collect();
+    assert!(kinds.len() >= 4, "{kinds:?}");
+    for frame in &said {
+        assert_eq!(give(&mut other, one.me(), frame), Err(FrameError::Repeated));
+    }
+    assert_eq!(
+        (
+            other.known.clone(),
+            other.usage(),
+            other.digest(Timestamp::MIN)
+        ),
+        before
+    );
+    assert!(frames(&mut other, &one).is_empty(), "nothing is answered");
+    create(&mut one, 4);
+    talk(&mut one, &mut other);
+    assert_eq!(other.usage().sessions, 2, "what is new is taken");
+}
+
+#[test]
+fn what_an_answer_brought_outlives_the_node_that_gave_it() {
+    let mut maker = replica(1);
+    let (mut asker, mut third) = (replica(2), replica(3));
+    link(&mut maker, &mut asker);
+    link(&mut asker, &mut third);
+    talk(&mut maker, &mut asker);
+    talk(&mut asker, &mut third);
+    let (lives, ended) = (create(&mut maker, 1), create(&mut maker, 2));
+    delete(&mut maker, ended);
+    // What the maker pushes is lost with it; its answers arrive.
+    for id in [lives, ended] {
+        asker.ask(NOW, id, &mut Effects::new()).unwrap();
+    }
+    for question in frames(&mut asker, &maker) {
+        give(&mut maker, Incarnation(2), &question).unwrap();
+    }
+    let answer_kind = 22;
+    for frame in frames(&mut maker, &asker) {
+        if frame[4] == answer_kind {
+            give(&mut asker, Incarnation(1), &frame).unwrap();
+        }
+    }
+    asker.member(NOW, Incarnation(1), Presence::Gone, &mut Effects::new());
+    talk(&mut asker, &mut third);
+    let at_third = third.load(NOW, lives, Asked::Yes);
+    assert!(matches!(at_third, Ok(Loaded::Live(_))), "{at_third:?}");
+    assert!(matches!(third.state_of(ended), Some(State::Dead(_))));
+}
