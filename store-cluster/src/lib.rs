@@ -88,11 +88,6 @@
 
 mod abilities;
 mod acks;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "some of it is for the simulation, and for the tests of the wire format"
-)]
 mod core;
 mod member;
 mod members;
@@ -101,11 +96,6 @@ mod node;
 mod options;
 mod store;
 mod uptime;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "some of it is for the simulation, and for the tests of the wire format"
-)]
 mod wire;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use session_core::{Record, SessionId, Shard, Timestamp};
+use session_core::{Record, SessionId, Shard};
 
 use super::cell::Cell;
 
@@ -94,10 +94,15 @@ impl Cells {
 
     /// All that stands in a shard.
     pub(crate) fn in_shard(&self, shard: Shard) -> impl Iterator<Item = (SessionId, &Cell)> {
-        let [high, low] = shard.number().to_be_bytes();
+        self.in_shards(shard.number(), shard.number())
+    }
+
+    /// All that stands in the shards of these numbers and between them.
+    pub(crate) fn in_shards(&self, from: u16, to: u16) -> impl Iterator<Item = (SessionId, &Cell)> {
         let mut first = [0; 16];
         let mut last = [u8::MAX; 16];
-        (first[0], first[1], last[0], last[1]) = (high, low, high, low);
+        [first[0], first[1]] = from.to_be_bytes();
+        [last[0], last[1]] = to.to_be_bytes();
         self.map
             .range(SessionId::from_bytes(first)..=SessionId::from_bytes(last))
             .map(|(id, cell)| (*id, cell))
@@ -112,18 +117,6 @@ impl Cells {
         self.in_shard(shard).filter_map(move |(id, cell)| {
             let record = cell.record()?;
             (record.subject() == Some(subject)).then_some((id, record))
-        })
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.map.is_empty()
-    }
-
-    /// Those that would live at `now`.
-    pub(crate) fn live(&self, now: Timestamp) -> impl Iterator<Item = (SessionId, &Record)> {
-        self.map.iter().filter_map(move |(id, cell)| {
-            let record = cell.record()?;
-            record.is_live(now).then_some((*id, record))
         })
     }
 }

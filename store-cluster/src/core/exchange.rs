@@ -78,9 +78,12 @@ impl Replica {
                 state,
                 is_certain,
             } => self.answered(now, peer, ask, state, is_certain, effects),
-            Message::Audit { known, after, sums } => {
-                self.audited(peer, &known, after, &sums, effects);
-            }
+            Message::Audit {
+                known,
+                after,
+                first,
+                sums,
+            } => self.audited(peer, &known, after, first, &sums, effects),
         }
         Ok(())
     }
@@ -211,10 +214,9 @@ impl Replica {
     /// Keeps in mind what a scan brought, to be able to pass it on.
     fn note_scanned(&mut self, peer: Incarnation, item: &Item) {
         if let Some(member) = self.members.get_mut(&peer)
-            && let Some(link) = &mut member.link
-            && link.scanned.len() <= NOTED
+            && member.scanned.len() <= NOTED
         {
-            link.scanned.push(Key::of(item));
+            member.scanned.push(Key::of(item));
         }
     }
 
@@ -227,7 +229,7 @@ impl Replica {
         let donor_is_ready = member.is_ready;
         let Some(link) = &mut member.link else { return };
         let was_wanted = link.wants_since.take().is_some();
-        let scanned = std::mem::take(&mut link.scanned);
+        let scanned = std::mem::take(&mut member.scanned);
         for (origin, seq) in claimed {
             let known = self.known.get(origin).copied().unwrap_or_default();
             if *origin == me || *seq <= known {

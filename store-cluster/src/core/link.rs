@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::log::Key;
 use super::scan::Scan;
 use crate::wire::{Message, Vector};
 
@@ -21,8 +20,6 @@ pub(crate) struct Link {
     pub(crate) scan: Option<Scan>,
     /// What the peer asked for while another scan was under way.
     pub(crate) wanted: Option<Vector>,
-    /// What a scan of the peer's brought so far.
-    pub(crate) scanned: Vec<Key>,
     /// Since when the peer owes us an answer to a want.
     pub(crate) wants_since: Option<Duration>,
 }
@@ -36,7 +33,6 @@ impl Link {
             owes_status: true,
             scan: None,
             wanted: None,
-            scanned: Vec::new(),
             wants_since: None,
         }
     }
@@ -44,7 +40,8 @@ impl Link {
     pub(crate) fn say(&mut self, message: Message) {
         // There is one of these at a time, and while it is awaited no other is sent.
         let is_awaited = matches!(message, Message::Want { .. } | Message::Caught { .. });
-        if is_awaited || self.waiting.len() < WAITING {
+        let has_room = is_awaited || self.waiting.len() < WAITING;
+        if message.is_known_in(self.version) && has_room {
             self.waiting.push_back(message);
         }
     }

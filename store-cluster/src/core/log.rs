@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use session_core::{SessionId, Subject};
 
 use super::clock::Incarnation;
-use crate::wire::{Item, Vector};
+use crate::wire::Item;
 
 /// What an operation changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,16 +80,5 @@ impl Logs {
     pub(crate) fn after(&self, origin: Incarnation, seq: u64, nth: usize) -> Option<&(u64, Key)> {
         let entries = &self.logs.get(&origin)?.entries;
         entries.get(entries.partition_point(|(at, _)| *at <= seq) + nth)
-    }
-
-    /// Knows nothing of what came before `known`.
-    pub(crate) fn start_from(&mut self, known: &Vector) {
-        for (origin, seq) in known {
-            self.drop_until(*origin, *seq);
-        }
-    }
-
-    pub(crate) const fn len(&self) -> usize {
-        self.len
     }
 }

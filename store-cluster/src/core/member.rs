@@ -1,9 +1,10 @@
 //! What a replica knows of the others.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::link::Link;
+use super::log::Key;
 use crate::wire::Vector;
 
 /// What membership says of a peer.
@@ -29,9 +30,11 @@ pub(crate) struct Member {
     /// What it said itself that it knows, over its own link.
     pub(crate) acked: Vector,
     pub(crate) is_ready: bool,
+    /// What its scans brought since the last that came to its end.
+    pub(crate) scanned: Vec<Key>,
     pub(crate) reports: Reports,
     /// The buckets in which the last audit found other sessions.
-    pub(crate) differed: Vec<usize>,
+    pub(crate) differed: BTreeSet<u16>,
 }
 
 impl Member {
@@ -43,8 +46,9 @@ impl Member {
             taken: 0,
             acked: Vector::new(),
             is_ready: false,
+            scanned: Vec::new(),
             reports: Reports::default(),
-            differed: Vec::new(),
+            differed: BTreeSet::new(),
         }
     }
 }

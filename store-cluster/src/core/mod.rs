@@ -32,11 +32,12 @@ mod ring;
 mod scan;
 mod secrets;
 mod state;
-mod stats;
 mod sweep;
 mod tries;
 mod verbs;
 
+#[cfg(test)]
+pub(crate) use self::audit::BUCKETS;
 pub use self::cells::Usage;
 pub(crate) use self::clock::{Incarnation, Now, Stamp};
 pub(crate) use self::effect::{Alarm, AskId, Asked, Effect, Effects, Refused, Written};
@@ -44,11 +45,11 @@ pub(crate) use self::exchange::FrameError;
 pub(crate) use self::fence::{Fence, Revokes};
 pub(crate) use self::member::Presence;
 pub(crate) use self::options::ReplicaOptions;
+#[cfg(test)]
 pub(crate) use self::planted::Fault;
 pub(crate) use self::replica::Replica;
 pub(crate) use self::secrets::Secret;
 pub(crate) use self::state::{Birth, Dead, LastChange, Live, Register, State};
-pub(crate) use self::stats::{PeerStats, Stats};
 
 #[cfg(test)]
 mod by_hand;

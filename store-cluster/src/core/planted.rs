@@ -5,6 +5,10 @@ use super::replica::Replica;
 use crate::wire::Item;
 
 /// A fault that may be planted in a replica.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "some are asked for where only tests look")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// A tombstone is dropped before everybody has it.

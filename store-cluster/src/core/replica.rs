@@ -54,6 +54,8 @@ pub(crate) struct Timers {
     pub(crate) audit: Duration,
     /// Whose turn in gossip and audit it was.
     pub(crate) turn: Option<Incarnation>,
+    /// The bucket that the next audit begins with.
+    pub(crate) bucket: u16,
     /// Up to where the sweep came.
     pub(crate) swept: Option<SessionId>,
     /// Before this instant nothing expires, as far as the last full sweep saw and what came since.
@@ -147,8 +149,9 @@ impl Replica {
         }
         if presence == Presence::Gone {
             self.unlinked(now, peer, effects);
-            self.members.remove(&peer);
+            let member = self.members.remove(&peer);
             self.gone.insert(peer);
+            self.pass_on(now, member.map_or_else(Vec::new, |it| it.scanned), effects);
             return;
         }
         let member = self.members.entry(peer).or_insert_with(Member::new);

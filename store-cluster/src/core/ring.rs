@@ -59,7 +59,8 @@ impl Ring {
         self.first
     }
 
-    pub(crate) const fn bytes(&self) -> usize {
+    #[cfg(test)]
+    const fn bytes(&self) -> usize {
         self.bytes
     }
 }

@@ -100,6 +100,7 @@ pub(crate) struct LastChange {
 pub(crate) const LIMIT: u8 = 64;
 
 impl State {
+    #[cfg(test)]
     pub(crate) fn join(&mut self, other: &Self) {
         match (&mut *self, other) {
             (Self::Dead(dead), other) => dead.until = dead.until.max(other.until()),

@@ -27,6 +27,8 @@ use crate::net::{Mesh, NodeName, Peer, Reach};
 const DERIVE_EVERY: Duration = Duration::from_millis(100);
 /// How often nodes that are down are asked to come back: after a partition this is what heals it.
 const ASK_THE_DOWN_EVERY: Duration = Duration::from_secs(5);
+/// How often one other node is told what is new.
+const GOSSIP_EVERY: Duration = Duration::from_millis(500);
 /// How often a node that is alone asks the nodes that it has links to.
 const ASK_WHEN_ALONE: u32 = 10;
 /// From here on a cluster is larger than it is meant to be.
@@ -241,6 +243,11 @@ fn config(size: usize) -> Config {
         periodic_announce_to_down_members: Some(PeriodicParams {
             frequency: ASK_THE_DOWN_EVERY,
             num_members: NonZeroUsize::MIN.saturating_add(2),
+        }),
+        // What is new goes along with the probes, too, and a node that joins has links to all at once.
+        periodic_gossip: Some(PeriodicParams {
+            frequency: GOSSIP_EVERY,
+            num_members: NonZeroUsize::MIN,
         }),
         ..Config::new_lan(size.unwrap_or(NonZeroU32::MIN))
     }

@@ -11,7 +11,9 @@ use super::mishaps::Mishap;
 use super::plan::Plan;
 use super::rng::Rng;
 use super::wires::Wires;
-use crate::core::{AskId, Effect, Effects, Fault, Incarnation, Now, Replica, ReplicaOptions};
+use crate::core::{
+    AskId, BUCKETS, Effect, Effects, Fault, Incarnation, Now, Replica, ReplicaOptions,
+};
 use crate::wire::VERSION;
 
 /// What clocks say when the simulation begins.
@@ -168,6 +170,7 @@ impl World {
             chunk_items: 4,
             settle: Duration::from_millis(self.settle),
             audit_every: Duration::from_secs(5),
+            audited: BUCKETS,
             ..ReplicaOptions::new(incarnation)
         });
         replica.planted = self.fault;

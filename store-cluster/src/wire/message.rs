@@ -49,17 +49,20 @@ pub(crate) enum Message {
     Flush { ask: u64 },
     /// Up to here, in answer to a flush.
     Head { ask: u64, seq: u64 },
-    /// Digests, in buckets, of all sessions that expire later than `after`, of a replica that knows this
-    /// much.
+    /// Digests of all sessions that expire later than `after` in the buckets from `first` on, of a replica
+    /// that knows this much.
     Audit {
         known: Vector,
         after: Timestamp,
+        first: u8,
         sums: Vec<u64>,
     },
 }
 
 /// From this version on a body begins with the number of its frame.
 const NUMBERED: u8 = 3;
+/// From this version on an audit may be of some buckets.
+const PARTIAL_AUDITS: u8 = 3;
 
 mod kind {
     pub(super) const PUSH: u8 = 16;
@@ -75,14 +78,19 @@ mod kind {
 }
 
 impl Message {
+    /// Whether a peer of this version takes such messages as they are meant.
+    pub(crate) const fn is_known_in(&self, version: u8) -> bool {
+        !matches!(self, Self::Audit { .. }) || version >= PARTIAL_AUDITS
+    }
+
     /// Appends the whole frame, the sender's `number`th for its receiver.
     pub(crate) fn write(&self, version: u8, number: u64, out: &mut Vec<u8>) {
         let mut writer = numbered(version, number);
-        let kind = self.write_body(&mut writer);
+        let kind = self.write_body(version, &mut writer);
         append(kind, version, &writer.into_bytes(), out);
     }
 
-    fn write_body(&self, writer: &mut Writer) -> u8 {
+    fn write_body(&self, version: u8, writer: &mut Writer) -> u8 {
         match self {
             Self::Push { first, ops } => {
                 writer.number(*first);
@@ -143,9 +151,17 @@ impl Message {
                 writer.number(*seq);
                 kind::HEAD
             }
-            Self::Audit { known, after, sums } => {
+            Self::Audit {
+                known,
+                after,
+                first,
+                sums,
+            } => {
                 write_vector(known, writer);
                 writer.instant(*after);
+                if version >= PARTIAL_AUDITS {
+                    writer.byte(*first);
+                }
                 sums.iter().for_each(|sum| writer.fixed(*sum));
                 kind::AUDIT
             }
@@ -170,14 +186,18 @@ impl Message {
         } else {
             None
         };
-        let Some(message) = Self::read_body(kind, &mut reader)? else {
+        let Some(message) = Self::read_body(kind, version, &mut reader)? else {
             return Ok(None);
         };
         reader.end()?;
         Ok(Some((number, message)))
     }
 
-    fn read_body(kind: u8, reader: &mut Reader<'_>) -> Result<Option<Self>, WireError> {
+    fn read_body(
+        kind: u8,
+        version: u8,
+        reader: &mut Reader<'_>,
+    ) -> Result<Option<Self>, WireError> {
         Ok(Some(match kind {
             kind::PUSH => {
                 let first = reader.number()?;
@@ -231,11 +251,21 @@ impl Message {
             kind::AUDIT => {
                 let known = read_vector(reader)?;
                 let after = reader.instant()?;
+                let first = if version >= PARTIAL_AUDITS {
+                    reader.byte()?
+                } else {
+                    0
+                };
                 let mut sums = Vec::new();
                 while !reader.is_empty() {
                     sums.push(reader.fixed()?);
                 }
-                Self::Audit { known, after, sums }
+                Self::Audit {
+                    known,
+                    after,
+                    first,
+                    sums,
+                }
             }
             _ => return Ok(None),
         }))

@@ -12,7 +12,7 @@
 //! | version | |
 //! |---|---|
 //! | 2 | the oldest that is still spoken |
-//! | 3 | a body begins with the number of the frame: the frames of one replica for another are numbered upwards, over all links between the two |
+//! | 3 | a body begins with the number of the frame, and the frames of one replica for another are numbered upwards over all links between the two; an audit is of some buckets |
 
 mod message;
 mod reader;
@@ -21,7 +21,7 @@ mod writer;
 
 pub(crate) use self::message::{Item, Message, Vector, append_push};
 pub(crate) use self::reader::{Reader, WireError};
-pub(crate) use self::state::{read_live, read_op, write_live, write_op};
+pub(crate) use self::state::{read_live, write_live, write_op};
 pub(crate) use self::writer::Writer;
 
 /// The version that this build speaks.

@@ -37,13 +37,18 @@ fn message() -> impl Strategy<Value = Message> {
                 is_certain,
             }
         }),
-        (vector(), 0_u64..1 << 50, vec(any::<u64>(), 0..5)).prop_map(|(known, after, sums)| {
-            Message::Audit {
+        (
+            vector(),
+            0_u64..1 << 50,
+            any::<u8>(),
+            vec(any::<u64>(), 0..5)
+        )
+            .prop_map(|(known, after, first, sums)| Message::Audit {
                 known,
                 after: Timestamp::from_millis(after),
+                first,
                 sums,
-            }
-        }),
+            }),
     ]
 }
 
