@@ -24,6 +24,8 @@ const OPERATIONS: u32 = 4096;
 /// How many calls to one node are under way at most: where the machine is too busy for the rate, so much less is
 /// asked that nodes still get to speak with each other.
 const CALLS: usize = 64;
+/// How often an operation is drawn anew for which there is nothing to do: a revoke, say, where nobody signed in.
+const TRIES: u32 = 8;
 const BEAT: Duration = Duration::from_millis(5);
 /// How many subjects sign in at a time.
 const SUBJECTS: usize = 200;
@@ -98,7 +100,11 @@ impl Load {
                     Ok(place) => {
                         let load = Arc::clone(&self);
                         tokio::spawn(async move {
-                            load.operate().await;
+                            for _ in 0..TRIES {
+                                if load.operate().await.is_some() {
+                                    break;
+                                }
+                            }
                             drop(place);
                         });
                     }
@@ -123,8 +129,8 @@ impl Load {
     }
 
     /// The operations, as often as an application makes them: a quarter makes sessions, a third changes one
-    /// entry.
-    async fn operate(&self) {
+    /// entry. `None` if there was nothing to do.
+    async fn operate(&self) -> Option<()> {
         let turn = self.dice.lock().rng.random_range(0..1000);
         match turn {
             0..250 => self.make().await,
@@ -138,7 +144,7 @@ impl Load {
         }
     }
 
-    async fn make(&self) {
+    async fn make(&self) -> Option<()> {
         let (id, node, subject, secret, life) = {
             let dice = &mut *self.dice.lock();
             let subject = dice.rng.random::<bool>().then(|| dice.subject());
@@ -152,7 +158,7 @@ impl Load {
                 _ => dice.rng.random_range(60..240),
             };
             let id = SessionId::generate(shard);
-            let node = dice.node(id);
+            let node = self.node(dice, id);
             let life = Duration::from_secs(seconds);
             (id, node, subject, dice.rng.random::<u64>(), life)
         };
@@ -162,7 +168,7 @@ impl Load {
             ledger.make((id, node), subject, is_limited, secret, life)
         };
         if !is_new {
-            return;
+            return None;
         }
         let text = id.to_string();
         let life = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
@@ -182,19 +188,18 @@ impl Load {
         };
         let (call, reply) = self.call(Sort::Write, id, node, order).await;
         self.ledger.lock().made(call, &reply);
+        Some(())
     }
 
-    async fn write(&self, is_save: bool) {
-        let Some((id, node, number, padding)) = self.picked(|dice| {
+    async fn write(&self, is_save: bool) -> Option<()> {
+        let (id, node, number, padding) = self.picked(|dice| {
             dice.next_number += 1;
             let padding = match dice.rng.random_range(0..100) {
                 0 => 4096,
                 _ => 40,
             };
             (dice.next_number, padding)
-        }) else {
-            return;
-        };
+        })?;
         let entries = match is_save {
             true => SAVED.map(|name| (name.to_owned(), number)).to_vec(),
             false => vec![(entry(node), number)],
@@ -208,13 +213,11 @@ impl Load {
         let mut ledger = self.ledger.lock();
         ledger.wrote(call, number, is_save, &reply);
         ledger.is_free(id);
+        Some(())
     }
 
-    async fn renew(&self) {
-        let picked = self.picked(|dice| (dice.rng.random::<u64>(), ()));
-        let Some((id, node, issue, ())) = picked else {
-            return;
-        };
+    async fn renew(&self) -> Option<()> {
+        let (id, node, issue, ()) = self.picked(|dice| (dice.rng.random::<u64>(), ()))?;
         let replaces = self.ledger.lock().secret_of(id);
         let order = Order::Renew {
             id: id.to_string(),
@@ -225,26 +228,25 @@ impl Load {
         let mut ledger = self.ledger.lock();
         ledger.renewed(call, issue, &reply);
         ledger.is_free(id);
+        Some(())
     }
 
     /// Looks at a session, or touches it; one of eight times at one that is over.
-    async fn look(&self, touches: bool) {
+    async fn look(&self, touches: bool) -> Option<()> {
         let over = {
             let dice = &mut *self.dice.lock();
             let id = match dice.rng.random_range(0..8) {
                 0 => self.ledger.lock().any_over(&mut dice.rng),
                 _ => None,
             };
-            id.map(|id| (id, dice.rng.random_range(0..NODES)))
+            id.map(|id| (id, self.any_node(dice)))
         };
         let picked = || {
             let (id, node, (), ()) = self.picked(|_| ((), ()))?;
             Some((id, node))
         };
         let is_over = over.is_some();
-        let Some((id, node)) = over.or_else(picked) else {
-            return;
-        };
+        let (id, node) = over.or_else(picked)?;
         let text = id.to_string();
         let (sort, order) = match touches {
             true => (Sort::Touch, Order::Touch { id: text }),
@@ -256,38 +258,34 @@ impl Load {
         if !is_over {
             ledger.is_free(id);
         }
+        Some(())
     }
 
     /// Ends a session, maybe while somebody else writes to it.
-    async fn end(&self) {
+    async fn end(&self) -> Option<()> {
         let (id, node) = {
             let dice = &mut *self.dice.lock();
             let mut ledger = self.ledger.lock();
-            let Some(id) = ledger.any(&mut dice.rng) else {
-                return;
-            };
+            let id = ledger.any(&mut dice.rng)?;
             ledger.end(id);
-            (id, dice.rng.random_range(0..NODES))
+            (id, self.any_node(dice))
         };
         let order = Order::Delete { id: id.to_string() };
         let (call, reply) = self.call(Sort::End, id, node, order).await;
         self.ledger.lock().ended(call, &reply);
+        Some(())
     }
 
     /// Ends the sessions of somebody, or all but one.
-    async fn revoke(&self) {
+    async fn revoke(&self) -> Option<()> {
         let (id, node, subject, except) = {
             let dice = &mut *self.dice.lock();
             let mut ledger = self.ledger.lock();
-            let Some(id) = ledger.any(&mut dice.rng) else {
-                return;
-            };
-            let Some(subject) = ledger.subject_of(id) else {
-                return;
-            };
+            let id = ledger.any(&mut dice.rng)?;
+            let subject = ledger.subject_of(id)?;
             let except = dice.rng.random::<bool>().then_some(id);
             ledger.revoke(subject, except);
-            (id, dice.rng.random_range(0..NODES), subject, except)
+            (id, self.any_node(dice), subject, except)
         };
         let order = Order::Revoke {
             subject: name(subject),
@@ -295,6 +293,7 @@ impl Load {
         };
         let (call, reply) = self.call(Sort::End, id, node, order).await;
         self.ledger.lock().revoked(call, subject, except, &reply);
+        Some(())
     }
 
     /// A session that nobody else writes to, and the node that is asked.
@@ -304,9 +303,29 @@ impl Load {
     ) -> Option<(SessionId, usize, A, B)> {
         let dice = &mut *self.dice.lock();
         let id = self.ledger.lock().pick(&mut dice.rng)?;
-        let node = dice.node(id);
+        let node = self.node(dice, id);
         let (one, other) = more(dice);
         Some((id, node, one, other))
+    }
+
+    /// Four of five times the node that a session is bound to, if that one takes calls.
+    fn node(&self, dice: &mut Dice, id: SessionId) -> usize {
+        let bound = usize::from(id.as_bytes()[15]) % NODES;
+        if dice.rng.random_range(0..5) != 0 && self.takes_calls(bound) {
+            return bound;
+        }
+        self.any_node(dice)
+    }
+
+    /// Any of the nodes that take calls, as a balancer chooses among those that answer its health checks.
+    fn any_node(&self, dice: &mut Dice) -> usize {
+        let any = dice.rng.random_range(0..NODES);
+        let mut nodes = (any..NODES).chain(0..any);
+        nodes.find(|node| self.takes_calls(*node)).unwrap_or(any)
+    }
+
+    fn takes_calls(&self, node: usize) -> bool {
+        self.cluster.serving(node).is_some() && self.rooms[node].available_permits() > 0
     }
 
     async fn call(&self, sort: Sort, id: SessionId, node: usize, order: Order) -> (Call, Reply) {
@@ -375,14 +394,6 @@ impl Load {
 }
 
 impl Dice {
-    /// Four of five times the node that a session is bound to.
-    fn node(&mut self, id: SessionId) -> usize {
-        match self.rng.random_range(0..5) {
-            0 => self.rng.random_range(0..NODES),
-            _ => usize::from(id.as_bytes()[15]) % NODES,
-        }
-    }
-
     /// Who signs in. Each does so about six times.
     fn subject(&mut self) -> u64 {
         if self.subjects.is_empty() || self.rng.random_range(0..6) == 0 {
