@@ -1,19 +1,20 @@
 //! Moving to another store over HTTP, while requests go on: nobody is signed out, nobody is revived.
 //!
-//! `SESSION_DRAINING_RATE` is how many requests a second the two servers get, `SESSION_DRAINING_SECONDS` for
-//! how long after each step.
+//! `SESSION_DRAINING_RATE` is how many requests a second the loaded servers get, and a test fails where they get
+//! less; `SESSION_DRAINING_SECONDS` is for how long after each step.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed"
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on has failed, and the time of real servers is the subject"
 )]
 
 mod support;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -21,13 +22,17 @@ use reqwest::StatusCode;
 use serde_json::json;
 use support::{Client, Server, eventually};
 use test_servers::{PostgresServer, RedisServer};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 const LEFT: &str = "session_store_left";
-const CLIENTS: u32 = 40;
+const RATE: &str = "SESSION_DRAINING_RATE";
+const SECONDS: &str = "SESSION_DRAINING_SECONDS";
 
-fn given(name: &str, or: f64) -> f64 {
-    let given = std::env::var(name).ok();
-    given.map_or(or, |text| text.parse().expect("a number"))
+fn given(name: &str) -> Option<f64> {
+    let given = std::env::var(name).ok()?;
+    Some(given.parse().expect("a number"))
 }
 
 #[tokio::test]
@@ -85,7 +90,8 @@ async fn a_switch_to_nowhere_is_refused() {
 /// What the clients met.
 #[derive(Debug, Default)]
 struct Counts {
-    requests: AtomicU64,
+    answered: AtomicU64,
+    unanswered: AtomicU64,
     signed_out: AtomicU64,
     lost_writes: AtomicU64,
     revived: AtomicU64,
@@ -93,18 +99,16 @@ struct Counts {
 }
 
 struct Site {
-    servers: [RwLock<Arc<Server>>; 2],
+    servers: Vec<RwLock<Arc<Server>>>,
     counts: Counts,
+    clients: AtomicU32,
     is_over: AtomicBool,
 }
 
 impl Site {
     fn server(&self, number: u32) -> Arc<Server> {
-        Arc::clone(
-            &self.servers[usize::from(!number.is_multiple_of(2))]
-                .read()
-                .unwrap(),
-        )
+        let place = usize::try_from(number).unwrap() % self.servers.len();
+        Arc::clone(&self.servers[place].read().unwrap())
     }
 
     /// Starts each server anew with these flags, one after the other. The one before finishes what it has.
@@ -121,45 +125,54 @@ fn start(flags: &[&str]) -> Arc<Server> {
     Arc::new(Server::start(&[&["--insecure-cookies"], flags].concat()))
 }
 
-/// A signed-in client that goes on counting, at either server; at its end it signs out, and tries again.
-async fn counts(site: Arc<Site>, client: Client, number: u32, every: Duration) {
-    let add = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
-    tokio::time::sleep(every * number / CLIENTS).await;
-    let mut ticks = tokio::time::interval(every);
+fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// A signed-in client that goes on counting at one server and looks at the other; at its end it signs out, and
+/// tries again.
+async fn counts(site: Arc<Site>, client: Client, number: u32, rate: f64) {
+    // All clients together make the rate, however many there are.
+    let every = || Duration::from_secs_f64(f64::from(site.clients.load(Ordering::Relaxed)) / rate);
+    let mut next = Instant::now() + every().mul_f64(f64::from(number % 10) / 10.0);
     let (mut stored, mut turn) = (0_u64, number);
     while !site.is_over.load(Ordering::Relaxed) {
-        ticks.tick().await;
+        tokio::time::sleep_until(next).await;
+        next += every();
         turn += 1;
-        add(&site.counts.requests);
-        let client = client.at(&site.server(turn / 2));
+        let at = |turn| client.at(&site.server(turn));
         if turn.is_multiple_of(2) {
-            match client.put("count", &json!(stored + 1)).send().await {
-                Ok(answer) if answer.status() == StatusCode::NO_CONTENT => stored += 1,
+            let sent = at(turn / 2).put("count", &json!(stored + 1)).send().await;
+            match sent {
+                Ok(answer) if answer.status() == StatusCode::NO_CONTENT => {
+                    add(&site.counts.answered);
+                    stored += 1;
+                }
                 Ok(answer) => {
-                    eprintln!(
-                        "{}: {}",
-                        answer.status(),
-                        answer.text().await.unwrap_or_default()
-                    );
+                    let status = answer.status();
+                    let text = answer.text().await.unwrap_or_default();
+                    eprintln!("{status}: {text}");
                     add(&site.counts.failed);
                 }
                 // The server is being restarted: a balancer would ask the other one.
-                Err(error) if error.is_connect() => {}
+                Err(error) if error.is_connect() => add(&site.counts.unanswered),
                 Err(_) => {
+                    add(&site.counts.unanswered);
                     // Nobody knows whether it was stored.
-                    stored = match client.at(&site.server(turn)).entry("count").await.as_u64() {
-                        Some(count) => count,
-                        None => stored,
-                    };
+                    let found = at(turn).entry("count").await;
+                    stored = found.as_u64().unwrap_or(stored);
                 }
             }
-        } else if let Ok(answer) = client.get("/api/session").send().await {
+        } else if let Ok(answer) = at(turn / 2 + 1).get("/api/session").send().await {
             let session = support::json_of(answer).await;
+            add(&site.counts.answered);
             if session["subject"].as_str().is_none() {
                 add(&site.counts.signed_out);
             } else if session["entries"]["count"].as_u64().unwrap_or(0) != stored {
                 add(&site.counts.lost_writes);
             }
+        } else {
+            add(&site.counts.unanswered);
         }
     }
     let token = client.cookie().unwrap();
@@ -174,70 +187,151 @@ async fn counts(site: Arc<Site>, client: Client, number: u32, every: Duration) {
     }
 }
 
+/// Two loads at the same time would take each other's processors.
+static ONE_LOAD: Mutex<()> = Mutex::const_new(());
+
+/// Clients that count, at a steady rate, while their servers move.
+struct Load {
+    site: Arc<Site>,
+    rate: f64,
+    pause: Duration,
+    clients: Vec<JoinHandle<()>>,
+    /// Steps that were slower than somebody asked for.
+    slow: Vec<String>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Load {
+    async fn on(many: usize, flags: &[&str]) -> Self {
+        let alone = ONE_LOAD.lock().await;
+        let servers = (0..many).map(|_| RwLock::new(start(flags))).collect();
+        let site = Site {
+            servers,
+            counts: Counts::default(),
+            clients: AtomicU32::new(0),
+            is_over: AtomicBool::new(false),
+        };
+        Self {
+            site: Arc::new(site),
+            rate: given(RATE).unwrap_or(100.0),
+            pause: Duration::from_secs_f64(given(SECONDS).unwrap_or(1.0)),
+            clients: Vec::new(),
+            slow: Vec::new(),
+            _alone: alone,
+        }
+    }
+
+    async fn join(&mut self, many: u32) {
+        for _ in 0..many {
+            let number = u32::try_from(self.clients.len()).unwrap();
+            let client = self.site.server(number).client();
+            let user = ["alice", "bob"][usize::from(number.is_multiple_of(2))];
+            client.sign_in(user).await;
+            self.site.clients.fetch_add(1, Ordering::Relaxed);
+            let counting = counts(Arc::clone(&self.site), client, number, self.rate);
+            self.clients.push(tokio::spawn(counting));
+        }
+    }
+
+    /// Takes a step, and says at what rate requests were answered from its beginning to its end.
+    async fn step(&mut self, name: &str, step: impl AsyncFnOnce(&Site, Duration)) {
+        let answered = || self.site.counts.answered.load(Ordering::Relaxed);
+        let (before, began) = (answered(), Instant::now());
+        step(&self.site, self.pause).await;
+        let (many, took) = (answered() - before, began.elapsed());
+        #[allow(clippy::cast_precision_loss, reason = "they are few")]
+        let reached = many as f64 / took.as_secs_f64();
+        let line = format!("{name}: {many} requests in {took:.1?}, {reached:.0} a second");
+        println!("{line}");
+        if given(RATE).is_some_and(|wanted| reached < wanted * 0.95) {
+            self.slow.push(line);
+        }
+    }
+
+    /// Waits until the old store is known to hold so many, has all clients sign out, and judges.
+    async fn ends(self, left: u64) {
+        let server = self.site.server(0);
+        eventually("what is left is counted", async || {
+            server.metric(LEFT).await == left
+        })
+        .await;
+        self.site.is_over.store(true, Ordering::Relaxed);
+        for client in self.clients {
+            client.await.unwrap();
+        }
+        eventually("the old store is empty", async || {
+            server.metric(LEFT).await == 0
+        })
+        .await;
+        eventually("that is said", async || {
+            server.log().contains("can be taken out")
+        })
+        .await;
+        let counts = &self.site.counts;
+        println!("{counts:?}");
+        let faults = [
+            &counts.signed_out,
+            &counts.lost_writes,
+            &counts.revived,
+            &counts.failed,
+        ];
+        let faults = faults.map(|count| count.load(Ordering::Relaxed));
+        assert_eq!(
+            faults, [0; 4],
+            "signed out, lost, revived, failed: {counts:?}"
+        );
+        assert!(counts.answered.load(Ordering::Relaxed) > 100);
+        assert!(self.slow.is_empty(), "slower than asked: {:?}", self.slow);
+    }
+}
+
+async fn nothing_changes(_: &Site, pause: Duration) {
+    tokio::time::sleep(pause).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_loaded_server_moves_from_memory_to_redis() {
+    let redis = RedisServer::start(&[]);
+    let flags = ["--lab", "--store", "memory:", "--drain-to", &redis.url()];
+    let mut load = Load::on(1, &flags).await;
+    load.join(20).await;
+    load.step("in memory", nothing_changes).await;
+    load.step("a switch, then Redis", async |site, pause| {
+        let switch = site.server(0).client().post("/api/lab/switch", &json!({}));
+        let switched = switch.send().await.unwrap();
+        assert_eq!(switched.status(), StatusCode::NO_CONTENT);
+        tokio::time::sleep(pause).await;
+    })
+    .await;
+    load.join(20).await;
+    load.step("old ones in memory, new ones on Redis", nothing_changes)
+        .await;
+    load.ends(20).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_loaded_servers_move_from_redis_to_postgres() {
-    let rate = given("SESSION_DRAINING_RATE", 100.0);
-    let pause = Duration::from_secs_f64(given("SESSION_DRAINING_SECONDS", 1.0));
     let (redis, postgres) = (RedisServer::start(&[]), PostgresServer::start(&[]));
     let (old, new) = (redis.url(), postgres.url());
-    let alone = ["--store", old.as_str()];
-    let site = Arc::new(Site {
-        servers: [RwLock::new(start(&alone)), RwLock::new(start(&alone))],
-        counts: Counts::default(),
-        is_over: AtomicBool::new(false),
-    });
-    let every = Duration::from_secs_f64(f64::from(CLIENTS) / rate);
-    let mut clients = Vec::new();
-    let join = async |clients: &mut Vec<_>, from: u32, to: u32| {
-        for number in from..to {
-            let client = site.server(number).client();
-            client
-                .sign_in(["alice", "bob"][usize::from(number.is_multiple_of(2))])
-                .await;
-            clients.push(tokio::spawn(counts(
-                Arc::clone(&site),
-                client,
-                number,
-                every,
-            )));
-        }
-    };
-    join(&mut clients, 0, CLIENTS / 2).await;
-    tokio::time::sleep(pause).await;
-    site.restart(&["--store", &old, "--drain-to", &new], pause)
-        .await;
-    join(&mut clients, CLIENTS / 2, CLIENTS * 3 / 4).await;
-    site.restart(&["--store", &new, "--drain-from", &old], pause)
-        .await;
-    join(&mut clients, CLIENTS * 3 / 4, CLIENTS).await;
-    tokio::time::sleep(pause).await;
-    let left = u64::from(CLIENTS) * 3 / 4;
-    let server = site.server(0);
-    eventually("what is left is counted", async || {
-        server.metric(LEFT).await == left
+    let mut load = Load::on(2, &["--store", &old]).await;
+    load.join(20).await;
+    load.step("on Redis", nothing_changes).await;
+    load.step("each restarted to drain", async |site, pause| {
+        let flags = ["--store", &old, "--drain-to", &new];
+        site.restart(&flags, pause).await;
     })
     .await;
-
-    site.is_over.store(true, Ordering::Relaxed);
-    for client in clients {
-        client.await.unwrap();
-    }
-    eventually("the old store is empty", async || {
-        server.metric(LEFT).await == 0
-    })
+    load.join(10).await;
+    load.step(
+        "each restarted to create in the new one",
+        async |site, pause| {
+            let flags = ["--store", &new, "--drain-from", &old];
+            site.restart(&flags, pause).await;
+        },
+    )
     .await;
-    let counts = &site.counts;
-    println!("{rate} requests a second: {counts:?}");
-    let faults = [
-        &counts.signed_out,
-        &counts.lost_writes,
-        &counts.revived,
-        &counts.failed,
-    ];
-    let faults = faults.map(|count| count.load(Ordering::Relaxed));
-    assert_eq!(
-        faults, [0; 4],
-        "signed out, lost, revived, failed: {counts:?}"
-    );
-    assert!(counts.requests.load(Ordering::Relaxed) > 100);
+    load.join(10).await;
+    load.step("old ones on Redis, new ones in PostgreSQL", nothing_changes)
+        .await;
+    load.ends(30).await;
 }
