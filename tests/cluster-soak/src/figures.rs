@@ -81,6 +81,13 @@ impl Figures {
         }
     }
 
+    /// Takes up to `most` of the calls that were left out, to be made now.
+    pub(crate) fn make_up(&mut self, most: u32) -> u32 {
+        let taken = self.left_out.min(u64::from(most));
+        self.left_out -= taken;
+        u32::try_from(taken).unwrap_or(most)
+    }
+
     /// Nobody asked anything until now.
     pub(crate) fn go_on(&mut self) {
         self.last_write = now();

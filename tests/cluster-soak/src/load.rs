@@ -87,15 +87,15 @@ impl Load {
         // Thousandths of an operation that are due.
         let mut due = 0;
         loop {
-            if !*is_on.borrow_and_update() {
-                if is_on.wait_for(|is_on| *is_on).await.is_err() {
-                    return;
-                }
-                beats.reset();
+            if is_on.wait_for(|is_on| *is_on).await.is_err() {
+                return;
             }
+            // At once for every beat that was missed while it was turned off.
             beats.tick().await;
             due += self.rate * millis;
-            for _ in 0..due / 1000 {
+            // What could not be asked when it was due is made up for, at up to twice the rate.
+            let owed = self.figures.lock().make_up(due / 1000);
+            for _ in 0..due / 1000 + owed {
                 match Arc::clone(&self.room).try_acquire_owned() {
                     Ok(place) => {
                         let load = Arc::clone(&self);
