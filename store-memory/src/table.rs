@@ -55,7 +55,7 @@ fn hash(id: &SessionId) -> u64 {
 }
 
 /// Below this many slots nothing is given back.
-const SMALL: usize = 32;
+const SMALL: usize = 64;
 
 impl Table {
     /// What is held under `id`.
@@ -371,7 +371,7 @@ mod tests {
             table.insert(*id, record(Some("alice"), at(60)));
         }
         let full = table.slots.capacity();
-        assert!(full < 11_500, "room for an eighth more at most");
+        assert!(full < 10_700, "room for a sixteenth more at most");
         for id in &ids[10..] {
             table.remove(*id);
         }
