@@ -33,8 +33,9 @@ use crate::service::SessionService;
 #[derive(Clone, Debug)]
 pub struct SessionLayer<C = SessionCookie> {
     sessions: Sessions,
-    transport: Transport,
-    cookie: C,
+    // Shared: axum applies a layer to every route anew for each connection.
+    transport: Arc<Transport>,
+    cookie: Arc<C>,
 }
 
 impl SessionLayer {
@@ -43,8 +44,8 @@ impl SessionLayer {
     pub fn new(sessions: Sessions) -> Self {
         Self {
             sessions,
-            transport: Transport::new(),
-            cookie: SessionCookie::default(),
+            transport: Arc::new(Transport::new()),
+            cookie: Arc::default(),
         }
     }
 }
@@ -56,17 +57,18 @@ impl SessionLayer<CookieOptions> {
     ///
     /// An [`InvalidCookie`] that says what does not go together.
     pub fn build(self) -> Result<SessionLayer, InvalidCookie> {
-        let cookie = self.cookie.build()?;
+        let cookie = Arc::unwrap_or_clone(self.cookie).build()?;
+        let transport = Arc::unwrap_or_clone(self.transport).with_cookie(cookie.clone());
         Ok(SessionLayer {
             sessions: self.sessions,
-            transport: self.transport,
-            cookie,
+            transport: Arc::new(transport),
+            cookie: Arc::new(cookie),
         })
     }
 }
 
 /// The cookie's name and attributes: see [`CookieOptions`].
-impl<C: Into<CookieOptions>> SessionLayer<C> {
+impl<C: Clone + Into<CookieOptions>> SessionLayer<C> {
     fn with(
         self,
         choose: impl FnOnce(CookieOptions) -> CookieOptions,
@@ -74,7 +76,7 @@ impl<C: Into<CookieOptions>> SessionLayer<C> {
         SessionLayer {
             sessions: self.sessions,
             transport: self.transport,
-            cookie: choose(self.cookie.into()),
+            cookie: Arc::new(choose(Arc::unwrap_or_clone(self.cookie).into())),
         }
     }
 
@@ -143,7 +145,7 @@ impl<C: Into<CookieOptions>> SessionLayer<C> {
 impl<C> SessionLayer<C> {
     fn through(self, choose: impl FnOnce(Transport) -> Transport) -> Self {
         Self {
-            transport: choose(self.transport),
+            transport: Arc::new(choose(Arc::unwrap_or_clone(self.transport))),
             ..self
         }
     }
@@ -177,7 +179,6 @@ impl<S> Layer<S> for SessionLayer {
     type Service = SessionService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let transport = self.transport.clone().with_cookie(self.cookie.clone());
-        SessionService::new(inner, self.sessions.clone(), Arc::new(transport))
+        SessionService::new(inner, self.sessions.clone(), Arc::clone(&self.transport))
     }
 }
