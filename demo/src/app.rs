@@ -69,7 +69,7 @@ impl App {
     pub async fn open(config: Config) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let mut opened = stores::open_all(&config).await?;
         if let Some(bound) = config.cache {
-            opened = opened.behind_cache(bound)?;
+            opened = opened.behind_cache(bound, config.cache_age)?;
         }
         let faults = Faults::default();
         let store = if config.lab {

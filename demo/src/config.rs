@@ -30,6 +30,11 @@ pub struct Config {
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub cache: Option<Duration>,
 
+    /// How old a copy in the cache may get: as long as entries that another server changed may be missed.
+    /// Without this, as old as --cache says.
+    #[arg(long, value_name = "TIME", requires = "cache", value_parser = humantime::parse_duration)]
+    pub cache_age: Option<Duration>,
+
     /// Serves out another store as well: sessions stay there until they end, new ones go to --store. Once
     /// every server reads both: see --drain-to.
     #[arg(long, value_name = "URL", conflicts_with = "drain_to")]

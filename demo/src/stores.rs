@@ -33,10 +33,15 @@ pub(crate) struct Opened {
 pub(crate) type CacheUsage = Arc<dyn Fn() -> CachedUsage + Send + Sync>;
 
 impl Opened {
-    /// Puts a cache in front of it, which misses no end for longer than `bound`.
-    pub(crate) fn behind_cache(self, bound: Duration) -> Result<Self, String> {
-        let cache = Cached::builder(self.store, bound).start();
-        let cache = cache.map_err(|error| told(&error))?;
+    /// Puts a cache in front of it, which misses no end for longer than `bound`, and holds no copy for longer
+    /// than `age`.
+    pub(crate) fn behind_cache(
+        self,
+        bound: Duration,
+        age: Option<Duration>,
+    ) -> Result<Self, String> {
+        let cache = Cached::builder(self.store, bound).max_age(age.unwrap_or(bound));
+        let cache = cache.start().map_err(|error| told(&error))?;
         let used = cache.clone();
         Ok(Self {
             store: Arc::new(cache),
@@ -194,7 +199,7 @@ mod tests {
     #[tokio::test]
     async fn a_cache_stands_in_front_of_any_store() {
         let opened = open("memory:", None).await.unwrap();
-        let cached = opened.behind_cache(Duration::from_secs(1)).unwrap();
+        let cached = opened.behind_cache(Duration::from_secs(1), None).unwrap();
         assert!(cached.cache.is_some_and(|usage| usage().hits == 0));
     }
 
