@@ -23,7 +23,7 @@ use crate::process::{Failed, Process};
 const OPERATIONS: u32 = 4096;
 /// How many calls to one node are under way at most: where the machine is too busy for the rate, so much less is
 /// asked that nodes still get to speak with each other.
-const CALLS: usize = 64;
+const CALLS: usize = 128;
 /// How often an operation is drawn anew for which there is nothing to do: a revoke, say, where nobody signed in.
 const TRIES: u32 = 8;
 const BEAT: Duration = Duration::from_millis(5);
@@ -93,8 +93,8 @@ impl Load {
             // At once for every beat that was missed while it was turned off.
             beats.tick().await;
             due += self.rate * millis;
-            // What could not be asked when it was due is made up for, at up to twice the rate.
-            let owed = self.figures.lock().make_up(due / 1000);
+            // What could not be asked when it was due is made up for, a fifth above the rate at most.
+            let owed = self.figures.lock().make_up(due / 5000);
             for _ in 0..due / 1000 + owed {
                 match Arc::clone(&self.room).try_acquire_owned() {
                     Ok(place) => {
