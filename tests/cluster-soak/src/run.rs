@@ -93,6 +93,8 @@ pub struct Report {
     findings: Findings,
     faults: BTreeMap<&'static str, usize>,
     load: Arc<Load>,
+    /// How long it was under load: the last fault may end later than planned.
+    lasted: Duration,
     peak_memory: u64,
     /// Whether nodes of both versions were seen to speak with each other.
     was_mixed: bool,
@@ -125,7 +127,7 @@ impl fmt::Display for Report {
         let figures = self.load.figures.lock();
         let ledger = self.load.ledger.lock();
         let made = figures.made();
-        let each = made / length.as_secs().max(1);
+        let each = made / self.lasted.as_secs().max(1);
         writeln!(
             f,
             "cluster, {aim:?}, {NODES} nodes, {length:?}, seed {seed}"
@@ -173,9 +175,11 @@ pub async fn run(plan: Plan, program: &Path) -> Result<Report, String> {
     cluster.spread().await?;
     let load = Arc::new(Load::new(Arc::clone(&cluster), plan.rate, plan.seed));
     let running = tokio::spawn(Arc::clone(&load).run());
+    let begun = now();
     load.turn_on();
     let troubled = trouble(plan, &cluster, &load).await;
     load.turn_off().await;
+    let lasted = begun.elapsed();
     running.abort();
     let (faults, was_mixed) = troubled.map_err(|error| format!("{error}\n{}", logs(&cluster)))?;
     rest(&cluster, &load)
@@ -188,6 +192,7 @@ pub async fn run(plan: Plan, program: &Path) -> Result<Report, String> {
         findings,
         faults,
         load,
+        lasted,
         peak_memory: cluster.peak_memory(),
         was_mixed,
     })
