@@ -126,37 +126,6 @@ fn no_frame_is_taken_twice_and_none_that_is_old_changes_anything() {
 }
 
 #[test]
-fn what_came_of_a_scan_that_broke_off_outlives_the_node_that_sent_it() {
-    let mut donor = Replica::new(ReplicaOptions {
-        chunk_items: 1,
-        ring_bytes: 0,
-        ..ReplicaOptions::new(Incarnation(1))
-    });
-    donor.cold_start(&mut Effects::new());
-    let (first, _) = (create(&mut donor, 1), create(&mut donor, 2));
-    let mut newcomer = Replica::new(ReplicaOptions::new(Incarnation(2)));
-    link(&mut donor, &mut newcomer);
-    while newcomer.usage().sessions == 0 {
-        for question in frames(&mut newcomer, &donor) {
-            give(&mut donor, Incarnation(2), &question).unwrap();
-        }
-        let mut frame = Vec::new();
-        donor.next_frames(NOW, Incarnation(2), &mut frame, 1);
-        give(&mut newcomer, Incarnation(1), &frame).unwrap();
-    }
-    assert_eq!((newcomer.usage().sessions, newcomer.is_ready()), (1, false));
-    newcomer.member(NOW, Incarnation(1), Presence::Gone, &mut Effects::new());
-    newcomer.cold_start(&mut Effects::new());
-    let mut third = replica(3);
-    link(&mut newcomer, &mut third);
-    talk(&mut newcomer, &mut third);
-    assert!(matches!(
-        third.load(NOW, first, Asked::Yes),
-        Ok(Loaded::Live(_))
-    ));
-}
-
-#[test]
 fn what_an_answer_brought_outlives_the_node_that_gave_it() {
     let mut maker = replica(1);
     let (mut asker, mut third) = (replica(2), replica(3));

@@ -214,9 +214,10 @@ impl Replica {
     /// Keeps in mind what a scan brought, to be able to pass it on.
     fn note_scanned(&mut self, peer: Incarnation, item: &Item) {
         if let Some(member) = self.members.get_mut(&peer)
-            && member.scanned.len() <= NOTED
+            && let Some(link) = &mut member.link
+            && link.scanned.len() <= NOTED
         {
-            member.scanned.push(Key::of(item));
+            link.scanned.push(Key::of(item));
         }
     }
 
@@ -229,7 +230,7 @@ impl Replica {
         let donor_is_ready = member.is_ready;
         let Some(link) = &mut member.link else { return };
         let was_wanted = link.wants_since.take().is_some();
-        let scanned = std::mem::take(&mut member.scanned);
+        let scanned = std::mem::take(&mut link.scanned);
         for (origin, seq) in claimed {
             let known = self.known.get(origin).copied().unwrap_or_default();
             if *origin == me || *seq <= known {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::log::Key;
 use super::scan::Scan;
 use crate::wire::{Message, Vector};
 
@@ -20,6 +21,8 @@ pub(crate) struct Link {
     pub(crate) scan: Option<Scan>,
     /// What the peer asked for while another scan was under way.
     pub(crate) wanted: Option<Vector>,
+    /// What a scan of the peer's brought so far.
+    pub(crate) scanned: Vec<Key>,
     /// Since when the peer owes us an answer to a want.
     pub(crate) wants_since: Option<Duration>,
 }
@@ -33,6 +36,7 @@ impl Link {
             owes_status: true,
             scan: None,
             wanted: None,
+            scanned: Vec::new(),
             wants_since: None,
         }
     }

@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::link::Link;
-use super::log::Key;
 use crate::wire::Vector;
 
 /// What membership says of a peer.
@@ -30,8 +29,6 @@ pub(crate) struct Member {
     /// What it said itself that it knows, over its own link.
     pub(crate) acked: Vector,
     pub(crate) is_ready: bool,
-    /// What its scans brought since the last that came to its end.
-    pub(crate) scanned: Vec<Key>,
     pub(crate) reports: Reports,
     /// The buckets in which the last audit found other sessions.
     pub(crate) differed: BTreeSet<u16>,
@@ -46,7 +43,6 @@ impl Member {
             taken: 0,
             acked: Vector::new(),
             is_ready: false,
-            scanned: Vec::new(),
             reports: Reports::default(),
             differed: BTreeSet::new(),
         }

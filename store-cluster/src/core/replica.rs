@@ -149,9 +149,8 @@ impl Replica {
         }
         if presence == Presence::Gone {
             self.unlinked(now, peer, effects);
-            let member = self.members.remove(&peer);
+            self.members.remove(&peer);
             self.gone.insert(peer);
-            self.pass_on(now, member.map_or_else(Vec::new, |it| it.scanned), effects);
             return;
         }
         let member = self.members.entry(peer).or_insert_with(Member::new);

@@ -2,8 +2,7 @@
 
 use session_core::{SessionId, Subject};
 
-use super::clock::{Incarnation, Now};
-use super::effect::Effects;
+use super::clock::Incarnation;
 use super::log::Key;
 use super::planted::Fault;
 use super::replica::Replica;
@@ -147,18 +146,6 @@ impl Replica {
                         std::mem::take(claim)
                     },
                 }
-            }
-        }
-    }
-
-    /// Makes operations of this replica's own of what a scan brought that never came to its end: whoever
-    /// sent it is gone, and nobody else may have it.
-    pub(crate) fn pass_on(&mut self, now: Now, scanned: Vec<Key>, effects: &mut Effects) {
-        for key in scanned {
-            let mut items = Vec::new();
-            self.collect(&key, &mut items);
-            if !items.is_empty() {
-                self.commit(now, items, effects);
             }
         }
     }

@@ -232,9 +232,11 @@ impl Ledger {
                         is_acknowledged: true,
                     });
                 } else {
-                    // What another life of the node wrote may be later, if this one did not know it yet.
+                    // What another life of the node wrote may be later, if this one did not know it yet; and
+                    // so may what this one was told and has not answered, as when it was stopped meanwhile.
                     account.updates.retain(|it| {
-                        it.node != call.node || it.life != call.life && it.at > spread_at
+                        let may_be_later = it.life != call.life || !it.is_acknowledged;
+                        it.node != call.node || may_be_later && it.at > spread_at
                     });
                     account.updates.push(update);
                 }
