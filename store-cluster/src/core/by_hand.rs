@@ -126,6 +126,19 @@ fn no_frame_is_taken_twice_and_none_that_is_old_changes_anything() {
 }
 
 #[test]
+fn a_frame_of_a_version_without_numbers_is_refused_where_they_were_agreed_on() {
+    let (mut one, mut other) = (replica(1), replica(2));
+    link(&mut one, &mut other);
+    talk(&mut one, &mut other);
+    let mut frame = Vec::new();
+    let question = crate::wire::Message::Flush { ask: 1 };
+    question.write(crate::wire::OLDEST, 1, &mut frame);
+    let refused = give(&mut other, one.me(), &frame);
+    assert!(matches!(refused, Err(FrameError::Malformed(_))));
+    assert!(frames(&mut other, &one).is_empty(), "nothing is answered");
+}
+
+#[test]
 fn what_an_answer_brought_outlives_the_node_that_gave_it() {
     let mut maker = replica(1);
     let (mut asker, mut third) = (replica(2), replica(3));

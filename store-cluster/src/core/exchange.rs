@@ -46,8 +46,12 @@ impl Replica {
         let Some(member) = self.members.get_mut(&peer) else {
             return Ok(());
         };
-        if member.link.is_none() {
+        let Some(link) = &member.link else {
             return Ok(());
+        };
+        // Else a frame could go by an older version, which has no numbers.
+        if version != link.version {
+            return Err(WireError::Invalid("a version that was not agreed on").into());
         }
         if let Some(number) = number {
             if number <= member.taken {
