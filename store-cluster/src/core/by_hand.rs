@@ -1,5 +1,6 @@
 //! Replicas whose frames are carried by hand: one at a time, late, again, or never.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use session_core::{Loaded, NewRecord, SecretHash, SessionId, Timeouts, Timestamp};
@@ -106,7 +107,7 @@ fn no_frame_is_taken_twice_and_none_that_is_old_changes_anything() {
         other.usage(),
         other.digest(Timestamp::MIN),
     );
-    let kinds: std::collections::BTreeSet<_> = said.iter().map(|frame| frame[4]).collect();
+    let kinds: BTreeSet<_> = said.iter().map(|frame| frame[4]).collect();
     assert!(kinds.len() >= 4, "{kinds:?}");
     for frame in &said {
         assert_eq!(give(&mut other, one.me(), frame), Err(FrameError::Repeated));
@@ -166,4 +167,69 @@ fn what_an_answer_brought_outlives_the_node_that_gave_it() {
     let at_third = third.load(NOW, lives, Asked::Yes);
     assert!(matches!(at_third, Ok(Loaded::Live(_))), "{at_third:?}");
     assert!(matches!(third.state_of(ended), Some(State::Dead(_))));
+}
+
+#[test]
+fn a_node_that_starts_is_sent_everything_by_one_peer_and_by_another_if_that_one_hangs() {
+    let mut old: Vec<_> = (1..=3).map(replica).collect();
+    for (byte, node) in (1..).zip(&mut old) {
+        create(node, byte);
+        node.ring.drop_until(u64::MAX);
+    }
+    for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+        let [one, other] = old.get_disjoint_mut([one, other]).unwrap();
+        link(one, other);
+        talk(one, other);
+    }
+    let mut new = Replica::new(ReplicaOptions::new(Incarnation(9)));
+    for node in &mut old {
+        link(node, &mut new);
+        create(node, 10 + u8::try_from(node.me().0).unwrap());
+    }
+    let (want_kind, states_kind) = (18, 19);
+    let (mut asked, mut donors) = (Vec::new(), BTreeSet::new());
+    let mut now = NOW;
+    while !new.is_ready() {
+        now.uptime += Duration::from_secs(1);
+        assert!(now.uptime < Duration::from_secs(30), "asked: {asked:?}");
+        new.tick(now, &mut Effects::new());
+        // All are heard before any is answered. The first that is asked says nothing any more.
+        for node in &mut old {
+            if asked.first() == Some(&node.me()) {
+                continue;
+            }
+            for frame in frames(node, &new) {
+                if frame[4] == states_kind {
+                    donors.insert(node.me());
+                }
+                let (kind, version, body) = (frame[4], frame[5], &frame[6..]);
+                let effects = &mut Effects::new();
+                new.received(now, node.me(), kind, version, body, effects)
+                    .unwrap();
+            }
+        }
+        let before = asked.len();
+        for node in &mut old {
+            for frame in frames(&mut new, node) {
+                if frame[4] == want_kind {
+                    asked.push(node.me());
+                }
+                give(node, new.me(), &frame).unwrap();
+            }
+        }
+        assert!(asked.len() <= before + 1, "one at a time: {asked:?}");
+    }
+    assert_eq!(asked.len(), 2);
+    assert_eq!(donors, asked[1..].iter().copied().collect());
+    for node in &mut old {
+        let said = talk(node, &mut new);
+        let kinds: Vec<_> = said.iter().map(|frame| frame[4]).collect();
+        // The one that was asked in vain answers late.
+        assert_eq!(
+            kinds.contains(&states_kind),
+            node.me() == asked[0],
+            "{kinds:?}"
+        );
+    }
+    assert_eq!(new.usage().sessions, 6, "and what came later is pushed");
 }

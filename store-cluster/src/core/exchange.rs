@@ -68,6 +68,11 @@ impl Replica {
             } => self.told(now, peer, known, time, is_ready, effects),
             Message::Want { known } => self.wanted(peer, known, effects),
             Message::States { items } => {
+                if let Some(link) = &mut member.link
+                    && link.wants_since.is_some()
+                {
+                    link.wants_since = Some(now.uptime);
+                }
                 for item in items {
                     self.note_scanned(peer, &item);
                     self.integrate(now, Some(peer), item, effects);
@@ -183,11 +188,12 @@ impl Replica {
             }
         }
         let was_ready = std::mem::replace(&mut member.is_ready, is_ready);
-        if let Some(link) = &mut member.link
-            && link.cursor.is_none()
-        {
-            link.cursor = Some(acked + 1);
-            effects.push(Effect::Wake(peer));
+        if let Some(link) = &mut member.link {
+            if link.cursor.is_none() || is_ready != was_ready {
+                effects.push(Effect::Wake(peer));
+            }
+            // What it has from others need not be pushed.
+            link.cursor = link.cursor.max(Some(acked + 1));
         }
         if acked > before {
             effects.push(Effect::Acknowledged { peer, seq: acked });
@@ -278,14 +284,14 @@ impl Replica {
         let Some(member) = self.members.get_mut(&peer) else {
             return false;
         };
-        let mut number = member.sent;
+        let (mut number, is_ready) = (member.sent, member.is_ready);
         let Some(mut link) = member.link.take() else {
             return false;
         };
         let mut waits = true;
         while out.len() < budget && waits {
             number += 1;
-            waits = self.next_frame(now, &mut link, number, out);
+            waits = self.next_frame(now, &mut link, is_ready, number, out);
         }
         if let Some(member) = self.members.get_mut(&peer) {
             member.sent = number;
@@ -294,8 +300,15 @@ impl Replica {
         waits
     }
 
-    /// Appends the next frame, under this number; whether there was one.
-    fn next_frame(&mut self, now: Now, link: &mut Link, number: u64, out: &mut Vec<u8>) -> bool {
+    /// Appends the next frame for a peer that is ready or not, under this number; whether there was one.
+    fn next_frame(
+        &mut self,
+        now: Now,
+        link: &mut Link,
+        is_ready: bool,
+        number: u64,
+        out: &mut Vec<u8>,
+    ) -> bool {
         if let Some(message) = link.waiting.pop_front() {
             message.write(link.version, number, out);
             return true;
@@ -324,8 +337,9 @@ impl Replica {
                 link.cursor = Some(self.ring.first());
                 return true;
             }
-            if link.scan.is_none() {
-                // It fell off the ring: what it misses goes as whole states.
+            // It fell off the ring: what it misses goes as whole states. One that is not ready yet asks for
+            // them, and asks one peer alone.
+            if link.scan.is_none() && is_ready {
                 let mut known = self.known.clone();
                 known.insert(self.me(), cursor - 1);
                 link.scan = self.scan_since(&known);

@@ -62,7 +62,7 @@ pub(crate) struct Timers {
     pub(crate) first_expiry: Timestamp,
 }
 
-/// A peer that did not answer a want for so long is asked again.
+/// A peer that sent nothing of what was wanted for so long is asked again, or another one is.
 const WANT_LIMIT: Duration = Duration::from_secs(10);
 
 impl Replica {
@@ -192,6 +192,11 @@ impl Replica {
                 effects.push(Effect::Wake(*other));
             }
         }
+        if !self.is_ready {
+            // By turns: a donor from which nothing comes is not asked for ever.
+            self.want(now, peer, effects);
+            return;
+        }
         let peers: Vec<_> = self.members.keys().copied().collect();
         for peer in peers {
             self.want(now, peer, effects);
@@ -210,15 +215,22 @@ impl Replica {
     }
 
     /// Asks a peer for what it said that it knows and is not known here. What it does itself it pushes.
+    ///
+    /// Who is not ready yet lacks everything that anybody knows, and asks one peer at a time for it.
     pub(crate) fn want(&mut self, now: Now, peer: Incarnation, effects: &mut Effects) {
         let (me, is_ready) = (self.me(), self.is_ready);
+        let is_owed = |member: &Member| {
+            let since = member.link.as_ref().and_then(|link| link.wants_since);
+            since.is_some_and(|since| now.uptime < since + WANT_LIMIT)
+        };
+        if !is_ready && self.members.values().any(is_owed) {
+            return;
+        }
         let Some(member) = self.members.get_mut(&peer) else {
             return;
         };
+        let is_owed = is_owed(member);
         let Some(link) = &mut member.link else { return };
-        let is_owed = link
-            .wants_since
-            .is_some_and(|since| now.uptime < since + WANT_LIMIT);
         let leads = member.acked.iter().any(|(origin, seq)| {
             let known = self.known.get(origin).copied().unwrap_or_default();
             *origin != me && *origin != peer && known < *seq
