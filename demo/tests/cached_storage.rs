@@ -129,7 +129,12 @@ async fn row_08_logout_on_one_of_two_servers_with_caches(mut storage: Storage, f
     let quiet = one.client();
     quiet.sign_in("bob").await;
     let quiet_there = quiet.at(&two).copy();
-    for client in [&quiet_there, &there] {
+    // And one that is written to, from the copy that the second server may still have.
+    let written = one.client();
+    written.sign_in("bob").await;
+    let written_id = written.id().await.unwrap();
+    let (written_here, written_there) = (written.copy(), written.at(&two).copy());
+    for client in [&quiet_there, &written_there, &there] {
         support::eventually("the second server answers from memory", async || {
             let hits = two.metric("session_cache_hits_total").await;
             assert!(client.subject().await.is_some());
@@ -139,7 +144,7 @@ async fn row_08_logout_on_one_of_two_servers_with_caches(mut storage: Storage, f
     }
 
     proxy.set(feed.traffic());
-    for client in [&quiet, &client] {
+    for client in [&quiet, &written, &client] {
         let out = client.post("/api/sign-out", &json!({})).send().await;
         assert_eq!(out.unwrap().status(), StatusCode::NO_CONTENT);
     }
@@ -147,7 +152,11 @@ async fn row_08_logout_on_one_of_two_servers_with_caches(mut storage: Storage, f
     if feed == Feed::Stopped {
         storage.pause();
     }
-    let served = served_until(&there, ended, BOUND * 2).await;
+    let writer = written_there.copy();
+    let (served, _) = tokio::join!(
+        served_until(&there, ended, BOUND * 2),
+        writer.put("n", &json!(1)).send(),
+    );
     if let Some(last) = served {
         assert!(last < BOUND, "{feed:?}: served {last:?} after the end");
     }
@@ -165,19 +174,27 @@ async fn row_08_logout_on_one_of_two_servers_with_caches(mut storage: Storage, f
     }
     proxy.set(Traffic::Passes);
     assert_eq!(served_until(&there, Instant::now(), BOUND).await, None);
-    for client in [&here, &there] {
+    for (client, id) in [
+        (&written_here, &written_id),
+        (&written_there, &written_id),
+        (&here, &id),
+        (&there, &id),
+    ] {
         support::eventually("it answers", async || {
             client.get("/api/session").send().await.unwrap().status() == StatusCode::OK
         })
         .await;
+        assert_eq!(client.subject().await, None);
         let _ = client.put("n", &json!(1)).send().await.unwrap();
-        assert_ne!(client.id().await.as_ref(), Some(&id));
+        assert_ne!(client.id().await.as_ref(), Some(id));
         assert_eq!(client.subject().await, None);
     }
-    let again = one.client();
-    again.sign_in("alice").await;
-    let devices = again.devices().await;
-    assert!(devices.iter().all(|it| it["id"] != *id));
+    for (user, id) in [("alice", &id), ("bob", &written_id)] {
+        let again = one.client();
+        again.sign_in(user).await;
+        let devices = again.devices().await;
+        assert!(devices.iter().all(|it| it["id"] != **id), "{user}");
+    }
     support::eventually("the second server answers from memory again", async || {
         two.metric("session_cache_holds_lease").await == 1
     })
