@@ -6,6 +6,7 @@ use session_core::{
 };
 
 use crate::answer::{instants, only, record};
+use crate::clock::ahead_of;
 use crate::command::Command;
 use crate::failure::{unavailable, unexpected};
 use crate::script::{APPLY, FETCH};
@@ -45,7 +46,7 @@ pub(crate) async fn apply(
     loop {
         let start = match copy.take() {
             Some(copy) => copy,
-            None => match fetch(store, id, by).await? {
+            None => match Box::pin(fetch(store, id, by)).await? {
                 Some(copy) => copy,
                 None => return Ok(Application::Absent),
             },
@@ -58,21 +59,20 @@ pub(crate) async fn apply(
             Err(Refusal::Conflict) => return Ok(Application::Conflict),
             Err(Refusal::TooLarge(reason)) => return Err(StoreError::too_large(NAME, reason)),
         };
-        match swap(store, id, change, &start.record, &next, assumed, by).await? {
+        let mut step = step(store, id, change, &start.record, &next, assumed);
+        let mut swap = taken(store, &mut step, by).await?;
+        if matches!(swap, Swap::Lost) {
+            // It was no more where it was put before the step was taken, which then did nothing.
+            step.make_whole();
+            swap = Box::pin(taken(store, &mut step, by)).await?;
+        }
+        match swap {
             Swap::Absent => return Ok(Application::Absent),
             Swap::Lost => return Err(unexpected(true)),
             Swap::Missed(missed) => copy = Some(missed),
-            // As assumed.
-            Swap::Applied { now, last_seen_at }
-                if now == assumed && last_seen_at == start.record.last_seen_at() =>
-            {
-                return Ok(Application::Applied {
-                    previous: start.record,
-                    record: next.0,
-                });
-            }
             Swap::Applied { now, last_seen_at } => {
-                return applied(start.record, change, now, last_seen_at, bounds);
+                let read = (now, last_seen_at);
+                return applied(start.record, next, change, assumed, read, bounds);
             }
         }
         misses += 1;
@@ -87,7 +87,7 @@ pub(crate) async fn apply(
 
 async fn fetch(store: &Shared, id: SessionId, by: Deadline) -> Result<Option<Copy>, StoreError> {
     let command = store.session_script(&FETCH, id).read_only();
-    let mut answer = store.ask(&command, by).await?;
+    let mut answer = store.ask(command, by).await?;
     let bytes = answer.bytes()?;
     if bytes.is_empty() || bytes.first() == Some(&0) {
         return Ok(None);
@@ -108,55 +108,54 @@ enum Swap {
     },
 }
 
-async fn swap(
+/// The step that puts `next` in the place of the record that it was made from.
+fn step(
     store: &Shared,
     id: SessionId,
     change: &Change,
     before: &Record,
     (next, stamps): &(Record, Stamps),
     assumed: Timestamp,
-    by: Deadline,
-) -> Result<Swap, StoreError> {
+) -> Command {
     let (from, until) = alike(before, change, assumed);
     let is_renewed = before.slots().ne(next.slots());
-    let mut fixed = Vec::with_capacity(49);
-    fixed.extend(before.revision().to_u64().to_be_bytes());
-    for instant in [from, until, assumed, next.last_seen_at(), next.deadline()] {
-        fixed.extend(instant.as_millis().to_be_bytes());
-    }
-    fixed.push(
-        u8::from(change.touches()) | u8::from(is_renewed) << 1 | u8::from(!change.has_edits()) << 2,
-    );
+    let flags = [change.touches(), is_renewed, !change.has_edits()];
+    let flags = (0..).zip(flags).map(|(bit, flag)| u64::from(flag) << bit);
+    let [from, until, assumed_at, last_seen_at, deadline] =
+        [from, until, assumed, next.last_seen_at(), next.deadline()].map(Timestamp::as_millis);
+    let fixed = [
+        before.revision().to_u64(),
+        from,
+        until,
+        assumed_at,
+        last_seen_at,
+        deadline,
+        flags.sum(),
+    ];
     let packed = Packed::of(next, *stamps);
     let has_edits = change.has_edits();
     let mut command = store.session_script(&APPLY, id);
     if store.client.servers.are_one() {
         command = command.alike();
     }
-    command = command.arg(fixed).arg(packed.moved());
-    let command = match has_edits {
+    command = command
+        .arg(fixed.map(u64::to_be_bytes).as_flattened())
+        .arg(packed.moved());
+    match has_edits {
         true if packed.entries.len() > STAGED_FROM => command.staged(store.staging_place(id), next),
         true => command.arg(next.as_bytes()),
         false if change.is_pure_touch() => command.arg(b""),
         false => command.arg(packed.header),
-    };
-    match taken(store, &command, by).await? {
-        // It was no more where it was put before the step was taken, which then did nothing.
-        Swap::Lost => match taken(store, &command.whole(), by).await? {
-            Swap::Lost => Err(unexpected(true)),
-            swap => Ok(swap),
-        },
-        swap => Ok(swap),
     }
 }
 
-async fn taken(store: &Shared, command: &Command, by: Deadline) -> Result<Swap, StoreError> {
-    let value = only(store.client.run(command, by).await?);
+async fn taken(store: &Shared, step: &mut Command, by: Deadline) -> Result<Swap, StoreError> {
+    let value = only(store.client.run(step, by).await?);
     if let Some([now, last_seen_at]) = instants(&value) {
         store.clock.heard(now);
         return Ok(Swap::Applied { now, last_seen_at });
     }
-    let mut answer = store.read(command, value)?;
+    let mut answer = store.read(value, true)?;
     match &*answer.bytes()? {
         b"absent" => Ok(Swap::Absent),
         b"missed" => Ok(Swap::Missed(Copy {
@@ -172,19 +171,23 @@ async fn taken(store: &Shared, command: &Command, by: Deadline) -> Result<Swap, 
 /// record at the server's instant.
 fn applied(
     start: Record,
+    (next, stamps): (Record, Stamps),
     change: &Change,
-    now: Timestamp,
-    last_seen_at: Timestamp,
+    assumed: Timestamp,
+    (now, last_seen_at): (Timestamp, Timestamp),
     bounds: &Bounds,
 ) -> Result<Application, StoreError> {
-    let previous = if start.last_seen_at() == last_seen_at {
-        start
-    } else {
-        let mut header = start.header();
-        header.last_seen_at = last_seen_at;
-        Record::from_parts(&header, start.entries_block())
-            .map_err(|reason| StoreError::corrupt(NAME, reason).unknown())?
-    };
+    let is_stamped_alike = !change.touches() || last_seen_at < now.min(assumed);
+    if start.last_seen_at() == last_seen_at && is_stamped_alike {
+        return Ok(Application::Applied {
+            previous: start,
+            record: next.shifted(stamps, ahead_of(now, assumed)),
+        });
+    }
+    let mut header = start.header();
+    header.last_seen_at = last_seen_at;
+    let previous = Record::from_parts(&header, start.entries_block())
+        .map_err(|reason| StoreError::corrupt(NAME, reason).unknown())?;
     let record = previous
         .apply(change, now, bounds)
         .map_err(|_| unexpected(true))?;
@@ -221,31 +224,48 @@ fn alike(record: &Record, change: &Change, now: Timestamp) -> (Timestamp, Timest
 pub(crate) struct Packed<'a> {
     pub(crate) header: &'a [u8],
     pub(crate) entries: &'a [u8],
-    /// Where the instants stand that the server is to move to its own clock.
-    pub(crate) stamps: Vec<u8>,
+    stamps: Stamps,
 }
 
 impl<'a> Packed<'a> {
-    /// The instants that the server is to move, but for when it was last seen, which the step judges by
-    /// itself: where each stands, and what it is.
-    fn moved(&self) -> Vec<u8> {
-        let mut moved = Vec::new();
-        for at in self.stamps.iter().filter(|at| **at != LAST_SEEN) {
-            let instant = self.header.get(usize::from(*at)..).unwrap_or_default();
-            moved.push(*at);
-            moved.extend(instant.iter().take(8));
-        }
-        moved
-    }
-
     pub(crate) fn of(record: &'a Record, stamps: Stamps) -> Self {
         let (bytes, entries) = (record.as_bytes(), record.entries_block());
         let header = bytes.len().saturating_sub(entries.len());
         Self {
             header: bytes.get(..header).unwrap_or_default(),
             entries,
-            // They all stand within the first 244 bytes.
-            stamps: stamps.offsets().flat_map(u8::try_from).collect(),
+            stamps,
         }
+    }
+
+    /// Of a record that is over a bound.
+    pub(crate) fn none() -> Self {
+        Self {
+            header: b"",
+            entries: b"",
+            stamps: Stamps::default(),
+        }
+    }
+
+    /// Where the instants stand that the server is to move to its own clock.
+    pub(crate) fn stamps(&self) -> Vec<u8> {
+        self.places().collect()
+    }
+
+    /// They all stand within the first 244 bytes.
+    fn places(&self) -> impl Iterator<Item = u8> {
+        self.stamps.offsets().flat_map(u8::try_from)
+    }
+
+    /// The same instants, but for when it was last seen, which the step judges by itself: where each stands,
+    /// and what it is.
+    fn moved(&self) -> Vec<u8> {
+        let mut moved = Vec::new();
+        for at in self.places().filter(|at| *at != LAST_SEEN) {
+            let instant = self.header.get(usize::from(at)..).unwrap_or_default();
+            moved.push(at);
+            moved.extend(instant.iter().take(8));
+        }
+        moved
     }
 }

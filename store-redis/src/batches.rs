@@ -159,7 +159,7 @@ fn groups(operations: &[&Packet], joined: bool) -> Vec<Vec<usize>> {
 fn command_of(operations: &[&Packet], group: &[usize]) -> Vec<u8> {
     let mut steps = group
         .iter()
-        .filter_map(|at| operations.get(*at)?.joint.as_ref());
+        .filter_map(|at| operations.get(*at)?.joint.as_deref());
     let first = steps.next();
     let others: Vec<_> = steps.collect();
     first.map_or_else(Vec::new, |first| first.with(&others))

@@ -1,6 +1,5 @@
 //! Sending commands to the server that they are for, within the time that a call may take.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,8 +60,11 @@ impl Client {
     /// Sends a command, follows redirections, and waits for the answer.
     ///
     /// Nothing is sent again that a server may have carried out.
-    pub(crate) async fn run(&self, command: &Command, by: Deadline) -> Result<Value, StoreError> {
-        let mut command = Cow::Borrowed(command);
+    pub(crate) async fn run(
+        &self,
+        command: &mut Command,
+        by: Deadline,
+    ) -> Result<Value, StoreError> {
         let mut form = Form::default();
         let mut node = self.node_by(by, command.slot()).await?;
         let mut asked_again = false;
@@ -75,7 +77,7 @@ impl Client {
                     continue;
                 }
             };
-            let error = match connection.send(&command, form, by).await {
+            let error = match connection.send(command, form, by).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => error,
                 // It waited, and the connection was given up before its turn came.
@@ -92,7 +94,7 @@ impl Client {
             let failure = of_answer(error, command.writes());
             if failure.is_about_a_slot() {
                 // One key is somewhere. Two may be at two nodes.
-                command = Cow::Owned(command.into_owned().whole());
+                command.make_whole();
             }
             match failure {
                 Failure::NoScript => {

@@ -1,5 +1,7 @@
 //! What is sent: a script with its keys and arguments, or a plain command.
 
+use std::sync::Arc;
+
 use session_core::{Record, Shard};
 
 use crate::keys::tag;
@@ -11,13 +13,13 @@ use crate::slot::slot_of;
 #[derive(Clone, Debug)]
 pub(crate) struct Command {
     script: Option<&'static Script>,
+    /// Nothing, like the arguments, of a step that may go with others: it has them.
     keys: Words,
     arguments: Words,
-    /// What of the arguments all steps have alike that the script takes at once, if it does.
-    alike: Option<Words>,
+    joint: Option<Arc<Joint>>,
     slot: u16,
     writes: bool,
-    staged: Option<Staged>,
+    staged: Option<Box<Staged>>,
 }
 
 /// A record that is put under a key of its own before the command, which moves it to its place. So it does not
@@ -28,8 +30,10 @@ struct Staged {
     record: Record,
 }
 
-/// How many bytes most steps have of their own that others may go with.
+/// How many bytes most arguments take together that no other step has.
 const OWN: usize = 640;
+/// And those that others have, too.
+const ALIKE: usize = 96;
 /// How long a staged record is kept, in milliseconds, should the command be lost that is sent with it.
 const STAGED_FOR: &[u8] = b"10000";
 /// What a script is given instead of a staged record. No record is that.
@@ -38,7 +42,10 @@ const STAGED: &[u8] = b"\0";
 impl Command {
     /// A step that a script takes, on keys that have `tag`.
     pub(crate) fn script(script: &'static Script, tag: &str, keys: &[&str]) -> Self {
-        Self::of(Some(script), slot_of(tag), keys)
+        Self {
+            arguments: Words::with_room(ALIKE),
+            ..Self::of(Some(script), slot_of(tag), keys)
+        }
     }
 
     /// Reads what stands under a key of a shard.
@@ -55,7 +62,7 @@ impl Command {
             script,
             keys: packed,
             arguments: Words::default(),
-            alike: None,
+            joint: None,
             slot,
             writes: true,
             staged: None,
@@ -63,8 +70,15 @@ impl Command {
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<[u8]>) -> Self {
-        self.arguments.push(arg.as_ref());
+        self.own_arguments().push(arg.as_ref());
         self
+    }
+
+    fn own_arguments(&mut self) -> &mut Words {
+        match &mut self.joint {
+            Some(joint) => &mut Arc::make_mut(joint).own,
+            None => &mut self.arguments,
+        }
     }
 
     pub(crate) fn number(self, number: impl Into<u64>) -> Self {
@@ -75,8 +89,15 @@ impl Command {
     /// Says that the script takes many such steps at once, whose arguments so far are the same for all: each
     /// has one key, and maybe another for a staged record.
     pub(crate) fn alike(mut self) -> Self {
-        let alike = std::mem::replace(&mut self.arguments, Words::with_room(OWN));
-        self.alike = Some(alike);
+        if let Some(script) = self.script {
+            self.joint = Some(Arc::new(Joint {
+                script,
+                key: std::mem::take(&mut self.keys),
+                staged: Words::default(),
+                alike: std::mem::take(&mut self.arguments),
+                own: Words::with_room(OWN),
+            }));
+        }
         self
     }
 
@@ -99,20 +120,28 @@ impl Command {
     /// Has `record` staged under `key`, which becomes the last of the script's keys. The last of its arguments,
     /// which would be the record, says so.
     pub(crate) fn staged(mut self, key: String, record: &Record) -> Self {
-        self.staged = Some(Staged {
-            key,
-            record: record.clone(),
-        });
+        self.staged_keys().push(key.as_bytes());
+        let record = record.clone();
+        self.staged = Some(Box::new(Staged { key, record }));
         self.arg(STAGED)
     }
 
-    /// The same without another key: with the staged record, if there is one, as its last argument.
-    pub(crate) fn whole(mut self) -> Self {
-        if let Some(Staged { record, .. }) = self.staged.take() {
-            self.arguments.pop(STAGED);
-            self.arguments.push(record.as_bytes());
+    /// Where the key of a staged record goes.
+    fn staged_keys(&mut self) -> &mut Words {
+        match &mut self.joint {
+            Some(joint) => &mut Arc::make_mut(joint).staged,
+            None => &mut self.keys,
         }
-        self
+    }
+
+    /// Has it need no other key: the staged record, if there is one, becomes its last argument.
+    pub(crate) fn make_whole(&mut self) {
+        if let Some(Staged { key, record }) = self.staged.take().map(|staged| *staged) {
+            self.staged_keys().pop(key.as_bytes());
+            let arguments = self.own_arguments();
+            arguments.pop(STAGED);
+            arguments.push(record.as_bytes());
+        }
     }
 
     /// What is sent, in this form.
@@ -121,37 +150,36 @@ impl Command {
         if form.asking {
             packet.lead(&[b"ASKING"]);
         }
-        let mut staged = Words::default();
-        if let Some(Staged { key, record }) = &self.staged {
+        if let Some(Staged { key, record }) = self.staged.as_deref() {
             packet.lead(&[b"SET", key.as_bytes(), record.as_bytes(), b"PX", STAGED_FOR]);
-            staged.push(key.as_bytes());
         }
-        match (self.script, &self.alike) {
-            (None, _) => packet.follow(&[b"GET"], &[&self.keys]),
-            (Some(script), Some(alike)) if form == Form::default() => {
-                packet.joint = Some(Joint {
-                    script,
-                    key: self.keys.clone(),
-                    staged,
-                    alike: alike.clone(),
-                    own: self.arguments.clone(),
-                });
-            }
-            (Some(script), alike) => {
-                let (verb, name): (&[u8], _) = match form.with_text {
-                    true => (b"EVAL", script.text()),
-                    false => (b"EVALSHA", script.hash()),
-                };
-                let count = (self.keys.count() + staged.count()).to_string();
-                let none = Words::default();
-                let alike = alike.as_ref().unwrap_or(&none);
-                let words = [&self.keys, &staged, alike, &self.arguments];
-                packet.follow(&[verb, name.as_bytes(), count.as_bytes()], &words);
-            }
+        let Some(script) = self.script else {
+            packet.follow(&[b"GET"], &[&self.keys]);
+            return packet;
+        };
+        if form == Form::default() && self.joint.is_some() {
+            packet.joint.clone_from(&self.joint);
+            return packet;
         }
+        let (verb, name): (&[u8], _) = match form.with_text {
+            true => (b"EVAL", script.text()),
+            false => (b"EVALSHA", script.hash()),
+        };
+        let (keys, arguments) = match &self.joint {
+            Some(joint) => ([&joint.key, &joint.staged], [&joint.alike, &joint.own]),
+            None => ([&self.keys, &NONE], [&self.arguments, &NONE]),
+        };
+        let count = keys.map(Words::count).iter().sum::<usize>().to_string();
+        let words = [keys, arguments];
+        packet.follow(
+            &[verb, name.as_bytes(), count.as_bytes()],
+            words.as_flattened(),
+        );
         packet
     }
 }
+
+static NONE: Words = Words::none();
 
 /// How a command is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -205,19 +233,21 @@ mod tests {
         let command = Command::script(&APPLY, "beef", &["k"])
             .arg("shared")
             .alike();
-        let staged = command.clone().arg("x").staged("w".into(), &record);
+        let mut staged = command.clone().arg("x").staged("w".into(), &record);
         let packet = staged.packet(Form::default());
         assert_eq!(packet.leading, 1);
         let joint = packet.joint.unwrap();
         let counts = [&joint.key, &joint.staged, &joint.own].map(Words::count);
         assert_eq!(counts, [1, 1, 2]);
-        let packet = staged.whole().packet(Form::default());
+        staged.make_whole();
+        let packet = staged.packet(Form::default());
         assert_eq!((packet.leading, packet.bytes.len()), (0, 0));
-        let own = packet.joint.unwrap().own;
+        let whole = packet.joint.unwrap();
+        assert_eq!(whole.staged, Words::default());
         let expected = command
             .arg("x")
             .arg(record.as_bytes())
             .packet(Form::default());
-        assert_eq!(own, expected.joint.unwrap().own);
+        assert_eq!(whole.own, expected.joint.unwrap().own);
     }
 }

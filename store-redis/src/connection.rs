@@ -165,17 +165,17 @@ impl Connection {
     }
 
     /// Sends a command, and waits for its answer; an error if there is none, or if it was not sent.
-    pub(crate) async fn send(
+    pub(crate) fn send(
         &self,
         command: &Command,
         form: Form,
         by: Deadline,
-    ) -> Result<RedisResult<Value>, StoreError> {
+    ) -> impl Future<Output = Result<RedisResult<Value>, StoreError>> {
         let calls = match command.writes() {
             true => &self.changes,
             false => &self.questions,
         };
-        calls.call(command.packet(form), by).await
+        calls.call(command.packet(form), by)
     }
 
     /// Whether more than four fifths of the server's memory are used, or were a second ago.

@@ -322,7 +322,7 @@ impl Shared {
             .arg(self.client.servers.kind())
             .arg(&fingerprint)
             .read_only();
-        let mut answer = self.ask(&command, self.client.deadline()).await?;
+        let mut answer = self.ask(command, self.client.deadline()).await?;
         match answer.bytes()? {
             agreed if agreed == fingerprint.as_bytes() => Ok(()),
             agreed if agreed.is_empty() => Err(unexpected(false)),

@@ -1,5 +1,7 @@
 //! Commands as bytes, alone and taken together.
 
+use std::sync::Arc;
+
 use crate::script::Script;
 
 /// Words of a command, packed as RESP has them.
@@ -10,6 +12,13 @@ pub(crate) struct Words {
 }
 
 impl Words {
+    pub(crate) const fn none() -> Self {
+        Self {
+            bytes: Vec::new(),
+            count: 0,
+        }
+    }
+
     /// None yet, and room for `bytes`.
     pub(crate) fn with_room(bytes: usize) -> Self {
         Self {
@@ -47,10 +56,12 @@ fn push_word(bytes: &mut Vec<u8>, word: &[u8]) {
 
 fn push_number(bytes: &mut Vec<u8>, mark: u8, number: usize) {
     bytes.push(mark);
-    // Most are of one or two digits.
-    match u8::try_from(number) {
-        Ok(number @ 0..10) => bytes.push(b'0' + number),
-        Ok(number @ 10..100) => bytes.extend([b'0' + number / 10, b'0' + number % 10]),
+    // Most are of few digits.
+    let digit = |number: usize| b'0' + u8::try_from(number % 10).unwrap_or_default();
+    match number {
+        0..10 => bytes.push(digit(number)),
+        10..100 => bytes.extend([digit(number / 10), digit(number)]),
+        100..1000 => bytes.extend([digit(number / 100), digit(number / 10), digit(number)]),
         _ => bytes.extend_from_slice(number.to_string().as_bytes()),
     }
     bytes.extend_from_slice(b"\r\n");
@@ -64,7 +75,7 @@ pub(crate) struct Packet {
     /// How many answers come before its own. It says itself what became of them.
     pub(crate) leading: usize,
     /// The command, if it may go with others.
-    pub(crate) joint: Option<Joint>,
+    pub(crate) joint: Option<Arc<Joint>>,
 }
 
 impl Packet {
@@ -97,7 +108,7 @@ impl Packet {
 }
 
 /// A step of a script that takes many at once.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Joint {
     pub(crate) script: &'static Script,
     pub(crate) key: Words,

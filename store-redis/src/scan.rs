@@ -138,8 +138,8 @@ impl Shared {
         by: Deadline,
     ) -> Result<Option<(SessionId, Record)>, StoreError> {
         let now = self.clock.test();
-        let command = Command::get(&self.keys.session(id), id.shard());
-        let value = self.client.run(&command, by).await?;
+        let mut command = Command::get(&self.keys.session(id), id.shard());
+        let value = self.client.run(&mut command, by).await?;
         Ok(match loaded(value, now)? {
             Loaded::Live(record) => Some((id, record)),
             Loaded::Ended(_) | Loaded::Absent => None,

@@ -90,14 +90,18 @@ impl Shared {
     }
 
     /// Takes a step.
-    pub(crate) async fn ask(&self, command: &Command, by: Deadline) -> Result<Answer, StoreError> {
-        let value = self.client.run(command, by).await?;
-        self.read(command, value)
+    pub(crate) async fn ask(
+        &self,
+        mut command: Command,
+        by: Deadline,
+    ) -> Result<Answer, StoreError> {
+        let value = self.client.run(&mut command, by).await?;
+        self.read(value, command.writes())
     }
 
-    /// Reads what a step answered.
-    pub(crate) fn read(&self, command: &Command, value: Value) -> Result<Answer, StoreError> {
-        let answer = Answer::read(value, command.writes())?;
+    /// Reads what a step answered that writes, or does not.
+    pub(crate) fn read(&self, value: Value, writes: bool) -> Result<Answer, StoreError> {
+        let answer = Answer::read(value, writes)?;
         self.clock.heard(answer.now);
         Ok(answer)
     }
@@ -155,12 +159,12 @@ impl SessionStore for RedisStore {
             .number(assumed.as_millis())
             .arg(packed.header)
             .arg(packed.entries)
-            .arg(packed.stamps);
+            .arg(packed.stamps());
         if store.client.is_crowded(command.slot(), by).await? {
             return Err(StoreError::new(NAME, ErrorKind::Full)
                 .because("four fifths of the server's memory are used"));
         }
-        let mut answer = store.ask(&command, by).await?;
+        let mut answer = store.ask(command, by).await?;
         match &*answer.bytes()? {
             b"created" => {
                 let record = new.shifted(stamps, ahead_of(answer.now, assumed));
@@ -174,9 +178,12 @@ impl SessionStore for RedisStore {
 
     async fn load(&self, id: SessionId, _: Freshness) -> Result<Loaded, StoreError> {
         let store = &*self.0;
-        let command = Command::get(&store.keys.session(id), id.shard());
+        let mut command = Command::get(&store.keys.session(id), id.shard());
         let now = store.clock.test();
-        let value = store.client.run(&command, store.client.deadline()).await?;
+        let value = store
+            .client
+            .run(&mut command, store.client.deadline())
+            .await?;
         loaded(value, now)
     }
 
@@ -194,7 +201,7 @@ impl SessionStore for RedisStore {
         let command = store
             .session_script(&DELETE, id)
             .arg(store.keys.index_stem(id.shard()));
-        let mut answer = store.ask(&command, store.client.deadline()).await?;
+        let mut answer = store.ask(command, store.client.deadline()).await?;
         Ok(answer.number()? == 1)
     }
 
@@ -204,7 +211,7 @@ impl SessionStore for RedisStore {
         let command = store
             .script(&TICKET, shard, &[&store.keys.fence(shard, subject)])
             .read_only();
-        let mut answer = store.ask(&command, store.client.deadline()).await?;
+        let mut answer = store.ask(command, store.client.deadline()).await?;
         let fence = Fence::from_bytes(answer.bytes()?);
         Ok(Ticket::new(subject.clone(), fence, answer.now))
     }
@@ -239,7 +246,7 @@ impl SessionStore for RedisStore {
             .number(assumed.as_millis())
             .arg(packed.header)
             .arg(packed.entries)
-            .arg(packed.stamps)
+            .arg(packed.stamps())
             .number(ticket.issued_at().as_millis())
             .number(millis(store.facts.ticket_life))
             .arg(ticket.fence().as_bytes())
@@ -253,7 +260,7 @@ impl SessionStore for RedisStore {
             .arg(limit.map_or(String::new(), |limit| limit.max.to_string()))
             .arg(policy)
             .arg(store.keys.session_stem(shard));
-        let mut answer = store.ask(&command, store.client.deadline()).await?;
+        let mut answer = store.ask(command, store.client.deadline()).await?;
         match &*answer.bytes()? {
             b"admitted" => Ok(Admission::Admitted {
                 record: new.shifted(stamps, ahead_of(answer.now, assumed)),
@@ -274,7 +281,7 @@ impl SessionStore for RedisStore {
             .script(&SESSIONS_OF, shard, &[&store.keys.index(shard, subject)])
             .arg(store.keys.session_stem(shard))
             .read_only();
-        let answer = store.ask(&command, store.client.deadline()).await?;
+        let answer = store.ask(command, store.client.deadline()).await?;
         answer.sessions()
     }
 
@@ -297,7 +304,7 @@ impl SessionStore for RedisStore {
             .number(millis(store.facts.ticket_life))
             .arg(except.map_or(String::new(), |id| id.to_string()))
             .arg(store.keys.session_stem(shard));
-        let answer = store.ask(&command, store.client.deadline()).await?;
+        let answer = store.ask(command, store.client.deadline()).await?;
         answer.ids()
     }
 }
@@ -308,11 +315,7 @@ impl Packed<'_> {
     fn unless_too_large(self, record: &NewRecord, store: &Shared) -> Self {
         match record.check(&store.facts.bounds) {
             Ok(()) => self,
-            Err(_) => Self {
-                header: b"",
-                entries: b"",
-                stamps: Vec::new(),
-            },
+            Err(_) => Self::none(),
         }
     }
 }

@@ -197,10 +197,11 @@ impl<T: Transport> Coalescer<T> {
         deadline: Deadline,
     ) -> Result<T::Answer, StoreError> {
         let shared = &self.0;
-        match shared.enter(operation, deadline)? {
+        let place = match shared.enter(operation, deadline)? {
             Entrance::Idle(operation) => {
                 let _flight = Flight::alone(shared);
-                shared.send_alone(operation, deadline).await
+                // Boxed, or all that go together would carry room for what only this one does.
+                return Box::pin(shared.send_alone(operation, deadline)).await;
             }
             Entrance::Waiting {
                 place,
@@ -209,9 +210,10 @@ impl<T: Transport> Coalescer<T> {
                 if needs_flight {
                     tokio::spawn(Arc::clone(shared).fly());
                 }
-                place.answer(deadline).await
+                place
             }
-        }
+        };
+        place.answer(deadline).await
     }
 }
 

@@ -223,12 +223,14 @@ impl Record {
     /// Moves the instants named by `stamps` by `delta` milliseconds: what a store does to its copy when
     /// a server stamped the record with a clock that is `delta` ahead of the one assumed.
     #[must_use]
-    pub fn shifted(&self, stamps: Stamps, delta: i64) -> Self {
-        let mut bytes = self.0.to_vec();
-        for offset in stamps.offsets() {
-            layout::shift(&mut bytes, offset, delta);
+    pub fn shifted(mut self, stamps: Stamps, delta: i64) -> Self {
+        if delta != 0 && !stamps.is_empty() {
+            let bytes = Arc::make_mut(&mut self.0);
+            for offset in stamps.offsets() {
+                layout::shift(bytes, offset, delta);
+            }
         }
-        Self(bytes.into())
+        self
     }
 }
 

@@ -1,6 +1,7 @@
 -- Puts the next record of live sessions in the place of those that they were made from: as many changes as
 -- are sent together, each for itself. The most frequent of the scripts that write, and written for speed: no
--- functions of its own, and no long string made anew, since Lua hashes each to its end.
+-- functions of its own; no long string made anew, since Lua hashes each to its end; and no number given to a
+-- command, since some versions of Redis write it down as if it had a fraction.
 --
 -- KEYS: the sessions, and then, of those whose next record stands under a key already, that key. ARGV, for each
 -- session: packed, the revision of the record it was made from, from when until when it would be made the
@@ -12,20 +13,20 @@
 -- What it answers is, for each session, what it would answer if that were the only one. So whatever may be
 -- refused of one is read with pcall.
 
-local call, pack, unpack = redis.call, struct.pack, struct.unpack
+local call, pack, unpack, format = redis.call, struct.pack, struct.unpack, string.format
 local sessions = (#ARGV - 3) / 3
 local others, answers = sessions, {}
 local STAGED = '\0'
 for session = 1, sessions do
     local fixed, moved, next = ARGV[3 * session + 1], ARGV[3 * session + 2], ARGV[3 * session + 3]
-    local revision, from, till, assumed, written, later, flags = unpack('>c8I8I8I8I8I8B', fixed)
+    local revision, from, till, assumed, written, later, flags = unpack('>c8I8I8I8I8I8I8', fixed)
     local key, staged = KEYS[session], nil
     if next == STAGED then
         next, others = '', others + 1
         staged = KEYS[others]
     end
     local answer
-    local before = redis.pcall('GETRANGE', key, 0, 55)
+    local before = redis.pcall('GETRANGE', key, '0', '55')
     local length, stored, _, last_seen, deadline, idle
     if type(before) == 'table' then
         answer = before
@@ -64,6 +65,7 @@ for session = 1, sessions do
         if is_test then
             expire, set, at = 'PEXPIRE', 'PX', math.max(gone - now, 0) + HOUR
         end
+        at = format('%d', at)
 
         answer = pack('>I8I8', now, last_seen)
         if not is_test and gone <= now + 1 then
@@ -80,13 +82,13 @@ for session = 1, sessions do
                 -- First, for it is never refused for want of memory.
                 answer = { now, 'lost' }
             elseif #next == length then
-                call('SETRANGE', key, 0, next)
+                call('SETRANGE', key, '0', next)
             elseif next ~= '' then
-                call('SET', key, next .. call('GETRANGE', key, length, -1), set, at)
+                call('SET', key, next .. call('GETRANGE', key, length, '-1'), set, at)
             end
             if type(answer) == 'string' then
                 if has_used_to_stamp then
-                    call('SETRANGE', target, 24, pack('>I8', used))
+                    call('SETRANGE', target, '24', pack('>I8', used))
                 end
                 if delta ~= 0 then
                     for at = 1, #moved, 9 do

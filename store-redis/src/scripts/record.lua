@@ -2,7 +2,7 @@
 
 -- The header of the record under a key, and at most a little more; or what is remembered of an ended one.
 local function read(key)
-    return redis.call('GETRANGE', key, 0, 535)
+    return redis.call('GETRANGE', key, '0', '535')
 end
 
 -- The eight bytes at an offset, counted from 0, as an instant or a duration in milliseconds.
@@ -42,7 +42,7 @@ local function set(key, value, gone)
     if is_test then
         redis.call('SET', key, value, 'PX', math.max(gone - now, 0) + HOUR)
     else
-        redis.call('SET', key, value, 'PXAT', math.max(gone - 1, 1))
+        redis.call('SET', key, value, 'PXAT', string.format('%d', math.max(gone - 1, 1)))
     end
 end
 
