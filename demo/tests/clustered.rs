@@ -568,6 +568,10 @@ async fn who_is_of_another_authority_is_refused_and_the_page_and_the_metrics_say
         .await;
     }
     assert!(!page.contains("mallory"), "{page}");
+    assert!(page.contains("Certificate expires"), "{page}");
+    let expires = "session_cluster_certificate_expires_seconds";
+    let expires_at_ms = site.servers[0].metric(expires).await * 1_000;
+    assert!(expires_at_ms > support::now_ms(), "{expires_at_ms}");
     assert!(site.servers[0].metric("session_cluster_bytes").await > 0);
     assert_eq!(site.servers[0].metric("session_store_sessions").await, 1);
     let node = format!(

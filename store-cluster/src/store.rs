@@ -147,6 +147,16 @@ impl ClusterStore {
         self.0.node.mesh.counters.read()
     }
 
+    /// When this node's certificate, or one of its chain, expires: after that no other node accepts it. It
+    /// changes once a newer one is [read](crate::Credentials::files). Nothing where there are no certificates.
+    #[must_use]
+    pub fn certificate_expires_at(&self) -> Option<Timestamp> {
+        match &self.0.node.mesh.local.security {
+            net::Security::Tls(credentials) => Some(credentials.present().expires_at),
+            net::Security::Plaintext => None,
+        }
+    }
+
     /// How much this node holds.
     #[must_use]
     pub fn usage(&self) -> Usage {

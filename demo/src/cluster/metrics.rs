@@ -40,6 +40,15 @@ impl Collector for ClusterMetrics {
         )?;
         let help = "Bytes of the sessions and of the ends that are remembered";
         gauge("session_cluster_bytes", help, usage.bytes)?;
+        if let Some(expires_at) = store.certificate_expires_at() {
+            let seconds = usize::try_from(expires_at.as_millis() / 1_000).unwrap_or(usize::MAX);
+            let name = "session_cluster_certificate_expires_seconds";
+            gauge(
+                name,
+                "When this node's certificate expires, as Unix time",
+                seconds,
+            )?;
+        }
 
         let info = [
             ("cluster", cluster.clone()),

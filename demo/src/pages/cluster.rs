@@ -5,7 +5,7 @@ use session_core::Timestamp;
 use store_cluster::MemberStatus;
 
 use super::layout;
-use super::time::{ago, time};
+use super::time::{ago, ahead, time};
 use crate::cluster::{Node, reasons};
 
 pub(crate) fn cluster(node: &Node, now: Timestamp) -> Markup {
@@ -27,6 +27,9 @@ pub(crate) fn cluster(node: &Node, now: Timestamp) -> Markup {
                 dt { "Sessions" } dd #sessions { (usage.sessions) }
                 dt { "Ends remembered" } dd #tombstones { (usage.tombstones) }
                 dt { "Bytes" } dd #bytes { (usage.bytes) }
+                @if let Some(expires_at) = node.store.certificate_expires_at() {
+                    dt { "Certificate expires" } dd { (ahead(expires_at, now)) ", " (time(expires_at)) }
+                }
             }
         }
         section.card aria-labelledby="others-title" {

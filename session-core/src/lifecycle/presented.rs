@@ -196,17 +196,14 @@ impl Sessions {
     async fn find(&self, token: &SessionToken, arrived_at: Timestamp) -> Found {
         let secret = token.secret.hash();
         let store = &self.shared.store;
-        let loaded = match store.load(token.id, Freshness::Any).await {
-            Ok(Loaded::Live(record))
-                if !matches!(
-                    record.judge(&secret, arrived_at),
-                    SecretVerdict::Accepted(_)
-                ) =>
-            {
-                store.load(token.id, Freshness::Source).await
+        let mut loaded = store.load(token.id, Freshness::Any).await;
+        if let Ok(Loaded::Live(record)) = loaded {
+            let found = Found::of(token.id, secret, record, arrived_at);
+            if matches!(found, Found::Accepted(_)) {
+                return found;
             }
-            loaded => loaded,
-        };
+            loaded = store.load(token.id, Freshness::Source).await;
+        }
         match loaded {
             Ok(Loaded::Live(record)) => Found::of(token.id, secret, record, arrived_at),
             Ok(Loaded::Ended(ended))

@@ -11,6 +11,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use session_core::Timestamp;
+use x509_parser::parse_x509_certificate;
 
 /// How often files are looked at for a change.
 pub(crate) const RELOAD: Duration = Duration::from_secs(5);
@@ -126,6 +128,8 @@ pub(crate) enum Unusable {
     Tls(#[from] rustls::Error),
     #[error("the authority's certificate cannot be used")]
     Authority(#[from] rustls::server::VerifierBuilderError),
+    #[error("the node's chain does not say how long it is valid")]
+    Validity(#[from] x509_parser::nom::Err<x509_parser::error::X509Error>),
 }
 
 /// What makes connections secret and sure of the peer: TLS 1.3 with certificates on both sides.
@@ -135,6 +139,8 @@ pub(crate) enum Unusable {
 pub(crate) struct Tls {
     pub(crate) server: Arc<ServerConfig>,
     pub(crate) client: Arc<ClientConfig>,
+    /// After this no other node accepts it any more.
+    pub(crate) expires_at: Timestamp,
     name: ServerName<'static>,
 }
 
@@ -158,6 +164,7 @@ impl Tls {
         for certificate in chain.iter().take(1) {
             verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
         }
+        let expires_at = expiry(&chain)?;
         let key = PrivateKeyDer::from_pem_slice(&parts.key)
             .map_err(|error| Unusable::Pem("node's key", error))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -179,6 +186,7 @@ impl Tls {
         Ok(Self {
             server: Arc::new(server),
             client: Arc::new(client),
+            expires_at,
             name: name.clone(),
         })
     }
@@ -207,6 +215,18 @@ fn certificates(what: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'st
         return Err(Unusable::Empty(what));
     }
     Ok(read)
+}
+
+/// When the first certificate of a chain expires.
+fn expiry(chain: &[CertificateDer<'_>]) -> Result<Timestamp, Unusable> {
+    let mut earliest = Timestamp::MAX;
+    for certificate in chain {
+        let (_, certificate) = parse_x509_certificate(certificate)?;
+        let last_second = certificate.validity().not_after.timestamp();
+        let last_second = u64::try_from(last_second).unwrap_or_default();
+        earliest = earliest.min(Timestamp::from_millis(last_second.saturating_mul(1_000)));
+    }
+    Ok(earliest)
 }
 
 /// How connections are made sure of: by TLS of the present credentials, or not at all.

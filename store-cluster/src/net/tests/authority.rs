@@ -24,8 +24,14 @@ impl Authority {
 
     /// A chain and its key, made for `name`.
     pub(crate) fn issue(&self, name: &str) -> (String, String) {
+        self.issue_until(name, 2099)
+    }
+
+    /// The same, valid until the first instant of a year.
+    pub(crate) fn issue_until(&self, name: &str, year: i32) -> (String, String) {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         (certificate.pem(), key.serialize_pem())
     }

@@ -154,14 +154,14 @@ async fn new_certificates_are_used_without_a_restart() {
     ));
     std::fs::create_dir(&folder).unwrap();
     let path = |name: &str| folder.join(name);
-    let write = |authority: &Authority, name: &str| {
-        let (chain, key) = authority.issue(name);
+    let write = |authority: &Authority, name: &str, year| {
+        let (chain, key) = authority.issue_until(name, year);
         std::fs::write(path("ca.pem"), &authority.pem).unwrap();
         std::fs::write(path("node.pem"), chain).unwrap();
         std::fs::write(path("node.key"), key).unwrap();
     };
     let (before, after) = (Authority::new(), Authority::new());
-    write(&before, "shop");
+    write(&before, "shop", 2040);
     let credentials = Credentials::files(path("ca.pem"), path("node.pem"), path("node.key"));
     let one = Node::start(security(credentials).await).await;
     let two = Node::start(after.security().await).await;
@@ -174,11 +174,14 @@ async fn new_certificates_are_used_without_a_restart() {
     let Security::Tls(tls) = &one.mesh.local.security else {
         unreachable!("it was made with TLS")
     };
+    let expires_at = || tls.present().expires_at.as_millis();
     assert!(!tls.reload().await.unwrap());
-    write(&after, "other");
+    write(&after, "other", 2041);
     tls.reload().await.unwrap_err();
-    write(&after, "shop");
+    assert_eq!(expires_at(), 2_208_988_800_000);
+    write(&after, "shop", 2041);
     assert!(tls.reload().await.unwrap());
+    assert_eq!(expires_at(), 2_240_611_200_000);
     one.is_linked_to(&two).await;
     std::fs::remove_dir_all(&folder).unwrap();
 }
