@@ -165,9 +165,10 @@ impl Command {
             true => (b"EVAL", script.text()),
             false => (b"EVALSHA", script.hash()),
         };
+        let none = Words::default();
         let (keys, arguments) = match &self.joint {
             Some(joint) => ([&joint.key, &joint.staged], [&joint.alike, &joint.own]),
-            None => ([&self.keys, &NONE], [&self.arguments, &NONE]),
+            None => ([&self.keys, &none], [&self.arguments, &none]),
         };
         let count = keys.map(Words::count).iter().sum::<usize>().to_string();
         let words = [keys, arguments];
@@ -178,8 +179,6 @@ impl Command {
         packet
     }
 }
-
-static NONE: Words = Words::none();
 
 /// How a command is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

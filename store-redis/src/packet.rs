@@ -12,13 +12,6 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    pub(crate) const fn none() -> Self {
-        Self {
-            bytes: Vec::new(),
-            count: 0,
-        }
-    }
-
     /// None yet, and room for `bytes`.
     pub(crate) fn with_room(bytes: usize) -> Self {
         Self {
